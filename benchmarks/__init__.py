@@ -1,0 +1,1 @@
+"""What harnesses are measured on: one folder each."""

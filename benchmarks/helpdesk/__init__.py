@@ -1,0 +1,1 @@
+"""helpdesk: a bundled, offline customer-service world with a simulated model."""

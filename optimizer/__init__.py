@@ -1,0 +1,1 @@
+"""hone: the loop that improves an agent's harness, and its steps."""

@@ -1,0 +1,1 @@
+"""Eval cases, the regression suite and the splits."""

@@ -1,0 +1,1 @@
+"""Rollouts: planned, scheduled, raced and run."""

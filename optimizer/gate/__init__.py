@@ -1,0 +1,1 @@
+"""Pure statistics and decision policy: no model, process, clock or dice."""

@@ -1,0 +1,1 @@
+"""The insert-only record of a campaign and its read models."""

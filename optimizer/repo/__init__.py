@@ -1,0 +1,1 @@
+"""Git: trees read and candidate commits made without a work tree."""

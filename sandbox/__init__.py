@@ -1,0 +1,1 @@
+"""Runs untrusted harness code; knows nothing of the optimizer."""
