@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from optimizer.domain.json import JsonObject
+from optimizer.domain.model import Upstream
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -150,4 +151,13 @@ class Benchmark(Protocol):
 
     async def open(self, task: Task, *, trial: str) -> Environment:
         """Open a fresh environment. `trial` seeds what is random in it (a simulated user), nothing else."""
+        ...
+
+
+@runtime_checkable
+class SimulatedBenchmark(Protocol):
+    """A benchmark that brings a simulated model along, so that it runs with no key and no network."""
+
+    def simulated_model(self, *, seed: int) -> Upstream:
+        """The stand-in for the agent's model. What it says and costs is simulated, and says so."""
         ...

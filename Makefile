@@ -1,0 +1,39 @@
+# Everything a fresh clone needs. `make demo` and `make test` set up what they use.
+PYTHON ?= python3
+VENV := .venv
+HONE := $(VENV)/bin/hone
+
+.PHONY: demo test lint types contracts tests test-slow setup clean
+
+demo: setup
+	@$(HONE) demo
+
+test: setup lint types contracts tests
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "setting up $(VENV) (a minute, once)"
+	@$(PYTHON) -c 'import sys; sys.exit("hone needs Python 3.11 or newer; set PYTHON=python3.12, say") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: setup
+	$(VENV)/bin/mypy
+
+contracts: setup
+	$(VENV)/bin/lint-imports
+
+tests: setup
+	$(VENV)/bin/pytest
+
+test-slow: setup
+	$(VENV)/bin/pytest -m slow --timeout=3600
+
+clean:
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The stories: one function per family of tasks."""

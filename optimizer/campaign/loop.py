@@ -1,0 +1,232 @@
+"""The loop. Read `Campaign.run` first: it is the whole system on one screen.
+
+The loop is deterministic given its seed and the outcomes of what it pays for, and everything it pays for is in the
+ledger. So resuming is running it again from the start: what is recorded is not done twice, what is not is done now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from optimizer.campaign.journal import Journal
+from optimizer.campaign.keeping import Keeper
+from optimizer.campaign.proposing import Version, Workshop
+from optimizer.campaign.traffic import Traffic
+from optimizer.config.settings import Settings
+from optimizer.domain.budget import Budget
+from optimizer.domain.candidate import Candidate, Decision
+from optimizer.domain.errors import BudgetExhaustedError
+from optimizer.domain.failure import Cluster, Failure
+from optimizer.domain.rollout import Purpose, Rollout, RolloutJob
+from optimizer.domain.task import Task
+from optimizer.evals.suite import Suite
+from optimizer.evaluate.evaluator import Evaluator
+from optimizer.evaluate.race import Contest, Outcomes, Race
+from optimizer.gate.decide import Policy, decide
+from optimizer.gate.guard import TrunkRecord
+from optimizer.mining.mine import ClusterBook, ClusterRules, diagnose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trunk:
+    """The accepted version and what is known of it."""
+
+    version: Version
+    record: TrunkRecord
+    """Pooled record on validation."""
+    val: Mapping[str, bool]
+    """Its own validation runs of trial 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Why a campaign stopped; every ending is planned and can be resumed with a larger budget."""
+
+    code: str
+    """`usd`, `tokens`, `rollouts`, `candidates`, `hours`, or `exhausted`: nothing left to try."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """The rooms the loop calls on, chosen by the composition root."""
+
+    journal: Journal
+    workshop: Workshop
+    keeper: Keeper
+    evaluator: Evaluator
+    budget: Budget
+    tasks: tuple[Task, ...]
+    elapsed_s: Callable[[], float]
+    """Seconds of all sessions of this campaign so far."""
+
+
+class Campaign:
+    """One optimization of one harness on one benchmark."""
+
+    def __init__(self, crew: Crew, settings: Settings, policy: Policy) -> None:
+        self._crew = crew
+        self._settings = settings
+        self._policy = policy
+        self._tasks = {task.id: task for task in crew.tasks}
+        loop = settings.loop
+        self._traffic = Traffic(crew.tasks, batch_size=loop.batch_size, seed=settings.campaign.seed)
+        self._book = ClusterBook(
+            ClusterRules(fruitless_limit=loop.fruitless_limit, dormant_batches=loop.dormant_batches)
+        )
+        self._suite = Suite(limit=loop.suite_limit)
+        self._n_candidates = 0
+        self._n_idle = 0
+
+    async def run(self) -> Ending:
+        """Mine, cluster, propose, measure, decide, keep, promote - until a budget ends it."""
+        try:
+            trunk = await self._baseline()
+            while not self._is_exhausted():
+                await self._mine(trunk)
+                for cluster in self._book.targets(self._settings.loop.candidates_per_batch):
+                    candidate = await self._propose(trunk, cluster)
+                    if candidate is None:
+                        continue
+                    outcomes = await self._measure(trunk, candidate)
+                    decision = decide(outcomes.evidence, self._policy)
+                    trunk = await self._settle(trunk, candidate, outcomes, decision)
+                    if decision.verdict == "accept":
+                        await self._promote(trunk, cluster.id)
+        except BudgetExhaustedError as spent:
+            return self._end(spent.limit, str(spent))
+        return self._end("exhausted", "no open cluster has an untried fix; a further proposer would find work")
+
+    async def _baseline(self) -> Trunk:
+        """Measure the harness as it is, once, on validation."""
+        base = self._crew.workshop.base
+        val = [task for task in self._crew.tasks if task.split == "val"]
+        outcomes = await self._rollouts(base.tree, val, "val", 0)
+        passed = {r.job.task.id: r.is_pass for r in outcomes if r.is_measured}
+        record = TrunkRecord(cells={}).measured(passed)
+        self._crew.journal.baseline(record, base.commit)
+        return Trunk(version=base, record=record, val=passed)
+
+    async def _mine(self, trunk: Trunk) -> None:
+        """Phase A and B: run a batch of train tasks; group what failed; keep each failure as a case."""
+        self._check_clock()
+        tasks, trial_of = self._traffic.next()
+        jobs = [self._job(trunk.version.tree, task, "mine", trial_of[task.id]) for task in tasks]
+        rollouts = await self._crew.evaluator.run(jobs)
+        failures = {r.job.task.id: self._diagnosed(r) for r in rollouts if r.is_measured}
+        found = [failure for failure in failures.values() if failure is not None]
+        changed = self._book.absorb(self._traffic.n, failures)
+        self._crew.journal.batch(self._traffic.n, trunk.version.commit, rollouts, found, changed)
+        for failure in found:
+            cluster_id = self._book.of(failure.label)
+            self._crew.journal.member(cluster_id, failure)
+            self._crew.journal.cases(self._suite.draft(failure, cluster_id))
+        self._n_idle += 1
+
+    def _diagnosed(self, rollout: Rollout) -> Failure | None:
+        return None if rollout.is_pass else diagnose(rollout, self._crew.journal.trace(rollout))
+
+    async def _propose(self, trunk: Trunk, cluster: Cluster) -> Candidate | None:
+        """Phase C: one candidate for one cluster, or None when nothing usable is offered."""
+        self._check_clock()
+        offer = await self._crew.workshop.offer(
+            self._n_candidates + 1, self._traffic.n, trunk.version, cluster, self._book.recent[cluster.id]
+        )
+        if offer is None:
+            self._crew.journal.clusters(self._book.set_aside(cluster.id, self._traffic.n))
+            return None
+        self._n_candidates += 1
+        self._n_idle = 0
+        self._crew.journal.clusters(self._book.targeted(cluster.id))
+        if isinstance(offer, Decision):
+            self._crew.journal.refused(offer, self._crew.budget.spent)
+            self._crew.journal.clusters(self._book.attempted(cluster.id, self._traffic.n, is_accepted=False))
+            return None
+        self._crew.journal.proposed(offer, cluster)
+        return offer
+
+    async def _measure(self, trunk: Trunk, candidate: Candidate) -> Outcomes:
+        """Smoke, targets, regression suite, validation."""
+        contest = Contest(
+            candidate=candidate.n,
+            tree=candidate.tree,
+            trunk_tree=trunk.version.tree,
+            targets=tuple(self._tasks[task_id] for task_id in candidate.proposal.target_tasks),
+            suite=self._suite.active(),
+            pinned=frozenset(self._settings.gate.pin),
+            record=trunk.record,
+            trunk_val=trunk.val,
+            tasks=self._tasks,
+            seed=self._settings.campaign.seed,
+        )
+        return await Race(self._crew.evaluator, self._policy, contest).run()
+
+    async def _settle(self, trunk: Trunk, candidate: Candidate, outcomes: Outcomes, decision: Decision) -> Trunk:
+        """Keep the commit or set it aside; either way its runs teach us about the trunk."""
+        self._crew.journal.judged(candidate, decision, outcomes.rollouts, self._crew.budget.spent)
+        self._crew.workshop.remember(candidate.cluster_id, candidate.proposal, decision, trunk.version.tree)
+        is_accepted = decision.verdict == "accept"
+        self._crew.journal.clusters(
+            self._book.attempted(candidate.cluster_id, self._traffic.n, is_accepted=is_accepted)
+        )
+        if is_accepted:
+            commit = self._crew.keeper.accept(candidate, decision, expected_head=trunk.version.commit)
+            self._crew.journal.cases(self._suite.observe(outcomes.suite))
+            return await self._crowned(trunk, candidate, outcomes, commit)
+        self._crew.keeper.set_aside(candidate, decision)
+        post = outcomes.evidence.validation
+        if post is None:
+            return trunk
+        record = trunk.record.after_reject(outcomes.val, post.shrunk)
+        self._crew.journal.trunk(record, trunk.version.commit, None)
+        return replace(trunk, record=record)
+
+    async def _crowned(self, trunk: Trunk, candidate: Candidate, outcomes: Outcomes, commit: str) -> Trunk:
+        """The candidate is the trunk now: re-measure what has faded."""
+        record = trunk.record.after_accept(outcomes.val)
+        own = {
+            r.job.task.id: r.is_pass
+            for r in outcomes.rollouts
+            if r.job.purpose == "val" and r.job.tree == candidate.tree and r.is_measured
+        }
+        stale = [self._tasks[task_id] for task_id in record.stale()]
+        fresh = {r.job.task.id: r for r in await self._rollouts(candidate.tree, stale, "val", 0) if r.is_measured}
+        record = record.measured({task_id: r.is_pass for task_id, r in fresh.items()})
+        self._crew.journal.trunk(record, commit, candidate.n)
+        own |= {task_id: r.is_pass for task_id, r in fresh.items()}
+        return Trunk(version=Version(commit=commit, tree=candidate.tree), record=record, val=own)
+
+    async def _promote(self, trunk: Trunk, cluster_id: int) -> None:
+        """Phase D: what the accepted version now solves reliably joins the regression suite."""
+        cluster = self._book.get(cluster_id)
+        tasks = [self._tasks[task_id] for task_id in cluster.failing_tasks]
+        runs: dict[str, tuple[int, int]] = {task.id: (0, 0) for task in tasks}
+        for trial in range(self._settings.loop.promote_runs):
+            for rollout in await self._rollouts(trunk.version.tree, tasks, "promote", trial):
+                passes, n = runs[rollout.job.task.id]
+                runs[rollout.job.task.id] = (passes + rollout.is_pass, n + rollout.is_measured)
+        solved = frozenset(task_id for task_id, (passes, n) in runs.items() if n and passes == n)
+        self._crew.journal.clusters(self._book.resolved(cluster_id, solved))
+        self._crew.journal.promoted(cluster, self._suite.promote(cluster_id, runs))
+
+    async def _rollouts(self, tree: str, tasks: list[Task], purpose: Purpose, trial: int) -> tuple[Rollout, ...]:
+        return await self._crew.evaluator.run([self._job(tree, task, purpose, trial) for task in tasks])
+
+    def _job(self, tree: str, task: Task, purpose: Purpose, trial: int) -> RolloutJob:
+        return RolloutJob(tree=tree, task=task, purpose=purpose, trial=trial)
+
+    def _is_exhausted(self) -> bool:
+        """Nothing was offered while the whole of the train split went by."""
+        return self._n_idle * self._settings.loop.batch_size >= 2 * self._traffic.n_tasks
+
+    def _check_clock(self) -> None:
+        hours = self._settings.budget.hours
+        if hours is not None and self._crew.elapsed_s() >= 3600 * hours:
+            raise BudgetExhaustedError(
+                "hours", f"the wall-time budget of {hours:g} h is used up. Raise [budget] hours and `hone resume`."
+            )
+
+    def _end(self, code: str, text: str) -> Ending:
+        self._crew.journal.ended(code, text, self._crew.budget.spent)
+        return Ending(code=code, text=text)

@@ -1,0 +1,33 @@
+"""`hone doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from optimizer.cli.exits import Exit
+from optimizer.cli.options import with_folder, with_json
+
+
+@click.command()
+@with_folder
+@with_json
+def command(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands options over by name
+    """Check everything a campaign needs before anything is spent: sandbox, git, harness, model, splits, budget.
+
+    Exit code 0 when a campaign can start, 9 when something must be mended first. A real model is asked for one token.
+    """
+    from optimizer.cli.doctoring import examine
+    from optimizer.cli.jsonable import print_json
+
+    findings = examine(folder)
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            click.echo(f"  {finding.state:<4}  {finding.what:<12} {finding.detail}")
+            if finding.remedy and finding.state != "ok":
+                click.echo(f"        {'':<12} -> {finding.remedy}")
+    if any(finding.state == "FAIL" for finding in findings):
+        raise click.exceptions.Exit(Exit.CHECK_FAILED)

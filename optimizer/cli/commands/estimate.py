@@ -1,0 +1,46 @@
+"""`hone estimate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from optimizer.cli.options import with_folder, with_json
+
+
+@click.command()
+@click.option("--probe", type=click.IntRange(0, 50), help="Measure a rollout on that many train tasks first. [sim: 10]")
+@with_folder
+@with_json
+def command(probe: int | None, folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands options over by name
+    """Say what a campaign may take - rollouts, tokens, USD, hours - before spending.
+
+    Without --probe nothing is spent and one rollout is assumed; with --probe N, N rollouts are run and paid for.
+    The simulated model costs nothing, so it is probed by default.
+    """
+    from optimizer.cli.compose import open_workplace
+    from optimizer.cli.estimating import ASSUMED, estimate
+    from optimizer.cli.jsonable import print_json
+    from optimizer.cli.probing import probe_rollouts
+
+    workplace = open_workplace(folder)
+    n = probe if probe is not None else (10 if workplace.is_simulated else 0)
+    result = estimate(workplace, probe_rollouts(workplace, n) if n else ASSUMED)
+    if as_json:
+        print_json(result)
+        return
+    each = result.per_rollout
+    dollars = "simulated $" if result.is_simulated else "$"
+    usd = "unknown price" if result.typical_usd is None else f"{dollars}{result.typical_usd:.2f}"
+    most = "no USD limit" if result.most_usd is None else f"never more than {dollars}{result.most_usd:.2f}"
+    click.echo(
+        f"  one rollout  {each.input_tokens + each.output_tokens:,.0f} tokens, {each.wall_s:.2f} s ({each.source})"
+    )
+    click.echo(f"  candidates   about {result.n_candidates}; the {result.first_limit} budget is expected to end it")
+    click.echo(f"  rollouts     about {result.typical_rollouts:,}, at most {result.most_rollouts:,}")
+    click.echo(f"  tokens       about {result.typical_tokens:,}")
+    click.echo(f"  money        about {usd}; {most}")
+    click.echo(
+        f"  time         about {result.typical_hours:.2f} h at concurrency {workplace.settings.loop.concurrency}"
+    )

@@ -1,0 +1,32 @@
+"""`hone show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from optimizer.cli.options import with_campaign, with_folder, with_json
+from optimizer.domain.errors import LedgerError
+
+
+@click.command()
+@click.argument("candidate", type=click.IntRange(1))
+@with_folder
+@with_campaign
+@with_json
+def command(candidate: int, folder: Path, campaign: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """One candidate, by its number: why it was proposed, the gate's arithmetic, what it fixed and broke, its diff."""
+    from optimizer.cli.jsonable import print_json
+    from optimizer.cli.reading import open_reader
+    from optimizer.cli.render import detail_lines
+
+    with open_reader(folder, campaign) as reader:
+        detail = reader.candidate(candidate)
+    if detail is None:
+        raise LedgerError(f"there is no candidate {candidate} in this campaign; `hone log` lists them.")
+    if as_json:
+        print_json(detail)
+        return
+    for line in detail_lines(detail):
+        click.echo(line)

@@ -1,0 +1,272 @@
+"""The composition root: settings in, concrete parts out. Nothing else in the optimizer picks classes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+from optimizer.cli.models import price_of, proposers_of, upstream_of
+from optimizer.config.load import load
+from optimizer.config.settings import Settings
+from optimizer.domain.budget import Budget, BudgetLimits
+from optimizer.domain.errors import BenchmarkError, ConfigError, HarnessError, LedgerError, SandboxUnavailableError
+from optimizer.domain.model import Upstream
+from optimizer.domain.rollout import Rollout
+from optimizer.domain.task import Benchmark, Task
+from optimizer.evaluate.evaluator import Evaluator, EvaluatorSettings
+from optimizer.evaluate.local import LocalExecutor
+from optimizer.gateway.caps import RolloutCaps
+from optimizer.gateway.chat_request import ModelRoute
+from optimizer.gateway.gateway import Gateway
+from optimizer.ledger.ledger import Ledger
+from optimizer.propose.protocol import Proposer
+from optimizer.repo.harness import HarnessRepo
+from sandbox.contract import Limits, Sandbox, SandboxUnavailable
+from sandbox.environment import HarnessEnvironment, ensure_environment
+from sandbox.select import open_sandbox
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watchers:
+    """Who is told what while parts are at work."""
+
+    note: Report
+    """Sentences about the surroundings."""
+    rollout: Callable[[Rollout], None] = lambda _: None
+    """Every rollout that was really run."""
+
+
+CONFIG_NAME = "campaign.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """A harness folder with its settings, repository and benchmark."""
+
+    folder: Path
+    settings: Settings
+    repo: HarnessRepo
+    benchmark: Benchmark
+    upstream: Callable[[], Upstream]
+    """Opens the agent's own model."""
+    proposers: Callable[[], tuple[Proposer, ...]]
+    """Opens the proposers, in the order they are asked."""
+
+    @property
+    def ledger_folder(self) -> Path:
+        """Where the campaign's ledger lies."""
+        return self.repo.state_folder()
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the agent's model is simulated."""
+        return self.settings.model.provider == "sim"
+
+
+def open_workplace(folder: Path) -> Workplace:
+    """Read a harness folder.
+
+    Raises:
+        ConfigError: no campaign.toml, or one that cannot be used.
+        RepoError: not a git repository.
+        BenchmarkError: the benchmark is not installed.
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise ConfigError(
+            f"there is no {CONFIG_NAME} in {folder}. Go to your harness folder, or make one: `hone init my-harness`."
+        )
+    settings = load(path)
+    benchmark = load_benchmark(settings.benchmark.name)
+    return Workplace(
+        folder=folder,
+        settings=settings,
+        repo=HarnessRepo.open(folder, campaign=settings.campaign.name),
+        benchmark=benchmark,
+        upstream=partial(upstream_of, settings, benchmark),
+        proposers=partial(proposers_of, settings),
+    )
+
+
+def load_benchmark(name: str) -> Benchmark:
+    """Load a benchmark by the name of its entry point in the group `hone.benchmarks`."""
+    known = {point.name: point for point in entry_points(group="hone.benchmarks")}
+    if name not in known:
+        raise BenchmarkError(
+            f"no benchmark {name!r} is installed; there is {', '.join(sorted(known)) or 'none'}."
+            " A package offers one through the entry point group hone.benchmarks."
+        )
+    benchmark: Benchmark = known[name].load()()
+    return benchmark
+
+
+def environment_of(workplace: Workplace, report: Report) -> HarnessEnvironment:
+    """The dedicated Python environment of the harness, built on first use."""
+    name = workplace.settings.harness.requirements
+    path = workplace.folder / name if name else None
+    lines = path.read_text("utf-8").splitlines() if path and path.is_file() else []
+    wanted = (line.partition("#")[0].strip() for line in lines)
+    return ensure_environment(tuple(line for line in wanted if line), report=report)
+
+
+@asynccontextmanager
+async def sandbox_of(workplace: Workplace, report: Report) -> AsyncIterator[Sandbox]:
+    """The sandbox the settings ask for, open; anything weaker is refused.
+
+    Raises:
+        SandboxUnavailableError: this machine cannot give it.
+    """
+    try:
+        environment = environment_of(workplace, report)
+        async with open_sandbox(workplace.settings.sandbox.backend, environment) as sandbox:
+            yield sandbox
+    except SandboxUnavailable as error:
+        raise SandboxUnavailableError(str(error)) from error
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Limits of one run in the sandbox."""
+    return Limits(
+        wall_s=settings.rollout.wall_s,
+        cpu_s=settings.rollout.wall_s,
+        memory_bytes=settings.rollout.memory_mb * 2**20,
+    )
+
+
+def budget_of(settings: Settings) -> Budget:
+    """The campaign's account."""
+    limits = settings.budget
+    return Budget(
+        BudgetLimits(
+            usd=limits.usd,
+            tokens=limits.tokens,
+            rollouts=limits.rollouts,
+            candidates=limits.candidates,
+            hours=limits.hours,
+        )
+    )
+
+
+@asynccontextmanager
+async def evaluator_of(
+    workplace: Workplace, ledger: Ledger, budget: Budget, watchers: Watchers
+) -> AsyncIterator[Evaluator]:
+    """Everything that runs rollouts: sandbox, gateway, executor. Closed and cleaned up on leaving."""
+    settings = workplace.settings
+    price = price_of(settings)
+    if price is None and settings.budget.usd is not None:
+        raise ConfigError(
+            f"no price is known for model {settings.model.name!r}, so [budget] usd cannot be kept."
+            " State [model.price] in campaign.toml, or limit tokens instead of usd."
+        )
+    upstream = workplace.upstream()
+    with tempfile.TemporaryDirectory(prefix="hone-") as sockets:
+        os.chmod(sockets, 0o711)  # noqa: PTH101, S103 - the harness's uid connects by a name it is given, lists nothing
+        gateway = Gateway(
+            upstream=upstream,
+            model=ModelRoute(name=settings.model.name, max_output_tokens=settings.model.max_output_tokens, price=price),
+            calls=ledger,
+            folder=Path(sockets),
+            caps=RolloutCaps(
+                max_calls=settings.rollout.max_calls,
+                max_tokens=settings.rollout.max_tokens,
+                max_usd=None if price is None else settings.rollout.max_usd,
+            ),
+            account=Budget(BudgetLimits()),
+        )
+        try:
+            async with sandbox_of(workplace, watchers.note) as sandbox:
+                executor = _executor(workplace, gateway, sandbox)
+                yield Evaluator(executor, ledger, budget, _evaluator_settings(settings), watchers.rollout)
+        finally:
+            await upstream.close()
+
+
+def _executor(workplace: Workplace, gateway: Gateway, sandbox: Sandbox) -> LocalExecutor:
+    @lru_cache(maxsize=64)
+    def files(tree: str) -> Mapping[str, bytes]:
+        return workplace.repo.read(tree)
+
+    return LocalExecutor(
+        benchmark=workplace.benchmark,
+        gateway=gateway,
+        sandbox=sandbox,
+        files=files,
+        limits=limits_of(workplace.settings),
+        command=workplace.settings.harness.entry,
+    )
+
+
+def _evaluator_settings(settings: Settings) -> EvaluatorSettings:
+    return EvaluatorSettings(
+        concurrency=settings.loop.concurrency,
+        infra_retries=settings.loop.infra_retries,
+        max_usd=settings.rollout.max_usd,
+        max_tokens=settings.rollout.max_tokens,
+    )
+
+
+def measured_tasks(benchmark: Benchmark) -> tuple[Task, ...]:
+    """Train and val tasks. The test split stays sealed: nothing but `hone finalize` may open it."""
+    return tuple(task for task in benchmark.tasks() if task.split != "test")
+
+
+def check_harness(files: Mapping[str, bytes], settings: Settings) -> None:
+    """Refuse a harness that cannot run, before anything is spent.
+
+    Raises:
+        HarnessError: no agent.py, or a syntax error; the message names file and line.
+    """
+    if settings.harness.entry is not None:
+        return
+    if "agent.py" not in files:
+        raise HarnessError(
+            "there is no agent.py in the harness (as committed). Add one that defines `async def run(session)`,"
+            " or set [harness] entry to the command that runs your harness. HARNESS.md has the contract."
+        )
+    for path, content in sorted(files.items()):
+        if path.endswith(".py"):
+            try:
+                compile(content, path, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError) as error:
+                raise HarnessError(f"the harness does not compile: {error}. Mend and commit it, then try again.") from (
+                    error
+                )
+
+
+def open_ledger(workplace: Workplace) -> Ledger:
+    """The existing ledger of this campaign.
+
+    Raises:
+        LedgerError: there is none, or it was recorded with other settings.
+    """
+    from optimizer.config.load import settings_hash
+
+    ledger = Ledger.open(workplace.ledger_folder)
+    if ledger.header.settings_hash != settings_hash(workplace.settings):
+        ledger.close()
+        raise LedgerError(
+            f"campaign {workplace.settings.campaign.name!r} was recorded with other settings than {CONFIG_NAME} has."
+            " Only [budget] and [loop] concurrency may change between sessions: put the others back,"
+            " or choose another [campaign] name for a new campaign."
+        )
+    return ledger
+
+
+def host_name() -> str:
+    """This machine, for the ledger's session rows."""
+    return platform.node()
+
+
+def hone_version() -> str:
+    """Version of this program."""
+    return version("hone-agent")

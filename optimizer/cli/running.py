@@ -1,0 +1,66 @@
+"""Run a session in the foreground: narration on stderr, the result on stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+import click
+
+from optimizer.cli.compose import Workplace
+from optimizer.cli.jsonable import print_json
+from optimizer.cli.progress import Narrator
+from optimizer.cli.render import status_lines
+from optimizer.cli.session import work
+from optimizer.cli.summary import summary_of
+from optimizer.domain.budget import BudgetLimits
+from optimizer.ledger.ledger import Ledger
+from optimizer.ledger.reader import LedgerReader
+
+
+def conduct(workplace: Workplace, ledger: Ledger, *, as_json: bool) -> None:
+    """Work until the ending, then print where things stand."""
+    with ledger:
+        run_session(workplace, ledger)
+    with LedgerReader.open(workplace.ledger_folder) as reader:
+        status = reader.status()
+    if as_json:
+        print_json(summary_of(status))
+        return
+    for line in status_lines(status):
+        click.echo(line)
+
+
+def run_session(workplace: Workplace, ledger: Ledger) -> str:
+    """One session with narration; returns the code of its ending."""
+    budget = workplace.settings.budget
+    limits = BudgetLimits(
+        usd=budget.usd, tokens=budget.tokens, rollouts=budget.rollouts, hours=budget.hours, candidates=budget.candidates
+    )
+    narrator = Narrator(limits=limits, is_simulated=workplace.is_simulated)
+    simulated = " with the SIMULATED model" if workplace.is_simulated else ""
+    print(f"campaign {ledger.header.campaign} on {ledger.header.benchmark}{simulated}", file=sys.stderr)
+
+    async def session() -> str:
+        ending = await work(workplace, ledger, narrator)
+        return ending.code
+
+    try:
+        with unwrapped():
+            return anyio.run(session)
+    finally:
+        narrator.close()
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Let an error out of its task groups when it is the only one, so that it can be shown as what it is."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None

@@ -1,0 +1,180 @@
+"""One session of a campaign: from an opened ledger to a planned ending, whatever interrupts it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from time import monotonic
+
+import anyio
+
+from optimizer.campaign.journal import Event, Journal
+from optimizer.campaign.keeping import Keeper, Signature
+from optimizer.campaign.loop import Campaign, Crew, Ending
+from optimizer.campaign.proposing import Brief, Version, Workshop
+from optimizer.cli.compose import (
+    Watchers,
+    Workplace,
+    budget_of,
+    check_harness,
+    evaluator_of,
+    hone_version,
+    host_name,
+    measured_tasks,
+)
+from optimizer.cli.models import proposal_cap
+from optimizer.cli.progress import Narrator
+from optimizer.config.load import settings_hash, to_json
+from optimizer.domain.budget import Budget
+from optimizer.domain.errors import BenchmarkError, RepoError
+from optimizer.domain.json import canonical_json
+from optimizer.evals.splits import check_splits
+from optimizer.evaluate.evaluator import Evaluator
+from optimizer.gate.decide import Policy
+from optimizer.gate.guard import TARGET_ROUTE, GuardRule
+from optimizer.gate.target import TargetRule
+from optimizer.ledger.header import CampaignHeader
+from optimizer.ledger.ledger import Ledger
+
+HEARTBEAT_S = 5.0
+Watch = Callable[[Event], None]
+
+
+def begin(workplace: Workplace, *, now: datetime | None = None) -> Ledger:
+    """Start the ledger of a new campaign at the commit that is checked out; `now` dates its commits.
+
+    Raises:
+        RepoError: the harness folder is not clean, so the campaign would not see what the person sees.
+        HarnessError: the harness cannot run.
+        BenchmarkError: the splits leak.
+        LedgerError: the campaign exists already.
+    """
+    dirty = workplace.repo.dirty_files()
+    if dirty:
+        shown = ", ".join(dirty[:5]) + (", ..." if len(dirty) > 5 else "")
+        raise RepoError(
+            f"the harness folder has changes that are not committed ({shown}), and a campaign starts from a commit."
+            " `git add -A && git commit -m 'Before hone'` (or `git stash`), then try again."
+        )
+    head = workplace.repo.head()
+    check_harness(workplace.repo.read(head.harness_tree), workplace.settings)
+    splits = check_splits(tuple(workplace.benchmark.tasks()))
+    if splits.problems:
+        raise BenchmarkError(f"the task splits cannot be trusted: {'; '.join(splits.problems)}. Mend the benchmark.")
+    settings = workplace.settings
+    ledger = Ledger.create(
+        workplace.ledger_folder,
+        CampaignHeader(
+            campaign=settings.campaign.name,
+            benchmark=workplace.benchmark.name,
+            benchmark_version=workplace.benchmark.version,
+            base_commit=head.commit,
+            base_tree=head.harness_tree,
+            seed=settings.campaign.seed,
+            settings_json=canonical_json(to_json(settings)),
+            settings_hash=settings_hash(settings),
+            split_manifest_hash=splits.manifest_hash,
+            started_at=(now or datetime.now(UTC)).isoformat(timespec="seconds"),
+            hone_version=hone_version(),
+            is_simulated=workplace.is_simulated,
+        ),
+    )
+    workplace.repo.begin(head.commit)
+    return ledger
+
+
+async def work(workplace: Workplace, ledger: Ledger, narrator: Narrator) -> Ending:
+    """Run the loop until it ends. Interrupted or killed, it leaves a ledger that `hone resume` goes on from."""
+    budget = budget_of(workplace.settings)
+    workplace.repo.begin(ledger.header.base_commit)
+    before_s = ledger.elapsed_s()
+    ledger.start_session(os.getpid(), host_name(), limits=budget.limits)
+    started = monotonic()
+    try:
+        watchers = Watchers(note=narrator.note, rollout=narrator.rollout)
+        async with evaluator_of(workplace, ledger, budget, watchers) as evaluator, _heart(ledger):
+            crew = _crew(workplace, ledger, budget, evaluator, narrator.event, lambda: before_s + monotonic() - started)
+            ending = await Campaign(crew, workplace.settings, policy_of(workplace)).run()
+    except BaseException as error:
+        ledger.end_session("interrupted" if _is_interruption(error) else "failed")
+        raise
+    ledger.end_session("finished")
+    return ending
+
+
+def policy_of(workplace: Workplace) -> Policy:
+    """The gate's rule with the person's settings."""
+    gate = workplace.settings.gate
+    return Policy(
+        target=TargetRule(alpha=1 - gate.confidence),
+        target_route=GuardRule(
+            prior_mean=TARGET_ROUTE.prior_mean,
+            reject_below=TARGET_ROUTE.reject_below,
+            accept_at=gate.strictness,
+        ),
+        regression_rate=gate.regression_rate,
+        max_infra_share=workplace.settings.loop.max_infra_share,
+    )
+
+
+def _crew(
+    workplace: Workplace,
+    ledger: Ledger,
+    budget: Budget,
+    evaluator: Evaluator,
+    watch: Watch,
+    elapsed_s: Callable[[], float],
+) -> Crew:
+    settings, header = workplace.settings, ledger.header
+    signature = Signature(
+        campaign=header.campaign,
+        started_at=datetime.fromisoformat(header.started_at),
+        is_simulated=header.is_simulated,
+    )
+    guidance = settings.guidance.file
+    workshop = Workshop(
+        repo=workplace.repo,
+        ledger=ledger,
+        budget=budget,
+        proposers=workplace.proposers(),
+        brief=Brief(
+            editable=settings.harness.editable,
+            guidance=(workplace.folder / guidance).read_text("utf-8") if guidance else "",
+            seed=settings.campaign.seed,
+            worst_case=proposal_cap(settings),
+        ),
+        signature=signature,
+        base=Version(commit=header.base_commit, tree=header.base_tree),
+    )
+    return Crew(
+        journal=Journal(ledger, watch),
+        workshop=workshop,
+        keeper=Keeper(workplace.repo, ledger, signature),
+        evaluator=evaluator,
+        budget=budget,
+        tasks=measured_tasks(workplace.benchmark),
+        elapsed_s=elapsed_s,
+    )
+
+
+@asynccontextmanager
+async def _heart(ledger: Ledger) -> AsyncIterator[None]:
+    """Say every few seconds that the session lives."""
+
+    async def beat() -> None:
+        while True:
+            ledger.heartbeat()
+            await anyio.sleep(HEARTBEAT_S)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(beat)
+        yield
+        group.cancel_scope.cancel()
+
+
+def _is_interruption(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_interruption(inner) for inner in error.exceptions)
+    return isinstance(error, KeyboardInterrupt | anyio.get_cancelled_exc_class())

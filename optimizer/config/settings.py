@@ -1,0 +1,257 @@
+"""What `campaign.toml` may say: one frozen model per section, one sentence per key.
+
+The sentences are the documentation: `optimizer.config.reference.describe` reads them for `hone init` and the docs.
+Defaults of the gate and their effect are measured in the gate benchmark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from optimizer.domain.budget import BudgetLimits
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$")]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+RelativePath = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f]([^\\\x00-\x1f]*[^/\\\x00-\x1f])?$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")]
+Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
+Globs = Annotated[tuple[RelativePath, ...], Strict(strict=False)]
+PositiveInt = Annotated[int, Field(ge=1, le=10**12)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e12)]
+Price = Annotated[float, Field(ge=0, le=1e6)]
+
+
+class Section(BaseModel):
+    """A section of the file: unknown keys are refused, NaN is refused, types are not converted."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class CampaignSection(Section):
+    """Which campaign this is."""
+
+    name: Slug
+    """Name of the branch `hone/<name>` and of the ledger's folder; a-z, 0-9 and '-', at most 48 characters."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Equal settings and equal seed give an equal campaign with the simulated model."""
+
+
+class HarnessSection(Section):
+    """What may be edited, and how the harness is started."""
+
+    editable: Annotated[Globs, Field(min_length=1)]
+    """Globs, relative to the harness folder, of the files a candidate may change; `**` spans folders."""
+    entry: Annotated[Texts, Field(min_length=1)] | None = None
+    """Command that runs the harness, in any language; without it `agent.py` runs in the warm Python."""
+    requirements: RelativePath | None = "requirements.txt"
+    """File with the Python packages the harness needs; ignored when it does not exist."""
+
+    @model_validator(mode="after")
+    def _stay_inside(self) -> HarnessSection:
+        for glob in self.editable:
+            if ".." in glob.split("/"):
+                raise PydanticCustomError("outside", "editable globs without '..', not {glob}", {"glob": repr(glob)})
+        return self
+
+
+class BenchmarkSection(Section):
+    """What the harness is measured on."""
+
+    name: Text
+    """Name under which the benchmark is installed, such as `helpdesk`."""
+    options: Mapping[str, JsonValue] = Field(default_factory=dict)
+    """Passed to the benchmark as they are; it says which it knows."""
+
+
+class PriceSection(Section):
+    """What tokens of the agent's model cost; without it the price list that is shipped is asked."""
+
+    input_usd_per_m: Price
+    """USD per million input tokens."""
+    output_usd_per_m: Price
+    """USD per million output tokens, reasoning included."""
+    cached_usd_per_m: Price | None = None
+    """USD per million input tokens served from the provider's cache; without it they cost as much as others."""
+
+
+class ModelSection(Section):
+    """The agent's own model, reached through the gateway."""
+
+    provider: Literal["sim", "openai", "anthropic", "litellm"] = "sim"
+    """`sim` is the simulated model that needs no key; `openai` speaks to any server with that wire format."""
+    name: Text = "sim"
+    """Name of the model as its provider knows it."""
+    base_url: Url | None = None
+    """Address of the server; without it the provider's own."""
+    api_key_env: EnvName | None = None
+    """Environment variable that holds the key; without it the provider's usual one. Never the key itself."""
+    max_output_tokens: PositiveInt = 4096
+    """Upper limit for one answer, whatever the harness asks for."""
+    price: PriceSection | None = None
+    """Prices of this model, where the shipped list is wrong or silent."""
+
+
+class ProposerModelSection(Section):
+    """The model that proposes edits."""
+
+    provider: Literal["anthropic", "openai", "litellm"]
+    """Client to call it with."""
+    name: Text
+    """Name of the model as its provider knows it."""
+    base_url: Url | None = None
+    """Address of the server; without it the provider's own."""
+    api_key_env: EnvName | None = None
+    """Environment variable that holds the key; without it the provider's usual one. Never the key itself."""
+    max_output_tokens: PositiveInt = 16384
+    """Upper limit for one answer."""
+    price: PriceSection | None = None
+    """Prices of this model, where the shipped list is wrong or silent."""
+
+
+class ProposerSection(Section):
+    """Who proposes edits."""
+
+    kinds: Annotated[
+        tuple[Literal["playbook", "model"], ...], Strict(strict=False), Field(min_length=1, max_length=2)
+    ] = ("playbook",)
+    """In the order they are asked: `playbook` is a catalogue of known fixes, `model` asks [proposer.model]."""
+    model: ProposerModelSection | None = None
+    """Needed when `kinds` names `model`."""
+
+    @model_validator(mode="after")
+    def _model_is_described(self) -> ProposerSection:
+        if "model" in self.kinds and self.model is None:
+            raise PydanticCustomError("needs_model", "a section [proposer.model], because kinds names 'model'")
+        if len(set(self.kinds)) != len(self.kinds):
+            raise PydanticCustomError("twice", "each of its kinds once")
+        return self
+
+
+class BudgetSection(Section):
+    """Hard limits; reaching one is a planned stop. At least one is needed. May be raised before `hone resume`."""
+
+    usd: PositiveFloat | None = None
+    """USD for all model calls together, the proposer's included."""
+    tokens: PositiveInt | None = None
+    """Input and output tokens of all model calls together."""
+    rollouts: PositiveInt | None = None
+    """Rollouts of the harness, repetitions included."""
+    candidates: PositiveInt | None = None
+    """Candidates that are judged."""
+    hours: PositiveFloat | None = None
+    """Wall time over all sessions of the campaign."""
+
+    def limits(self) -> BudgetLimits:
+        """The limits as the account of a campaign knows them."""
+        return BudgetLimits(
+            usd=self.usd, tokens=self.tokens, rollouts=self.rollouts, candidates=self.candidates, hours=self.hours
+        )
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> BudgetSection:
+        if not self.model_dump(exclude_none=True):
+            raise PydanticCustomError("no_limit", "at least one of usd, tokens, rollouts, candidates, hours")
+        return self
+
+
+class LoopSection(Section):
+    """The pace of the loop."""
+
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """Train tasks per batch of traffic."""
+    candidates_per_batch: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Candidates proposed after each batch."""
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Rollouts that run at the same time; no part of a campaign's identity."""
+    fruitless_limit: PositiveInt = 3
+    """Rejected candidates in a row after which a cluster is set aside."""
+    dormant_batches: PositiveInt = 3
+    """Batches for which a cluster stays set aside."""
+    promote_runs: PositiveInt = 2
+    """Passes in a row after which a solved case joins the regression suite."""
+    suite_limit: PositiveInt = 60
+    """Most cases the regression suite holds; the oldest reliable ones retire."""
+    infra_retries: Annotated[int, Field(ge=0, le=100)] = 2
+    """Repetitions of a rollout that ended in an infrastructure error."""
+    max_infra_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Share of rollouts lost to infrastructure above which nothing is decided."""
+
+
+class GateSection(Section):
+    """How much evidence an edit needs."""
+
+    rule: Literal["trial", "published"] = "trial"
+    """`trial` is the sequential paired test; `published` is the plain threshold rule, for comparison."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
+    """1 - alpha of the test on the target tasks."""
+    strictness: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
+    """Probability of no harm that validation must show; higher keeps out more harm and much more good."""
+    effort: Annotated[int, Field(ge=1, le=3)] = 1
+    """1, 2 or 3: more rollouts per candidate, for when good proposals are scarce."""
+    regression_rate: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Share of the regression suite that must still pass."""
+    pin: Texts = ()
+    """Ids of tasks that must keep passing whatever else improves."""
+
+
+class RolloutSection(Section):
+    """Limits of one rollout; reaching one ends it."""
+
+    max_calls: PositiveInt = 60
+    """Model calls."""
+    max_tokens: PositiveInt = 400_000
+    """Input and output tokens."""
+    max_usd: PositiveFloat = 1.0
+    """USD."""
+    wall_s: PositiveFloat = 180.0
+    """Seconds of wall time."""
+    memory_mb: Annotated[int, Field(ge=64, le=1_048_576)] = 512
+    """MiB of memory of the sandbox."""
+
+
+class SandboxSection(Section):
+    """Where harness code runs."""
+
+    backend: Literal["native", "docker", "reduced"] = "native"
+    """`native`: Linux namespaces; `docker`: a container; `reduced`: weaker isolation, only by explicit wish."""
+
+
+class GuidanceSection(Section):
+    """What a person wants the proposer to know."""
+
+    file: RelativePath | None = None
+    """Markdown file in the harness folder that is shown to the proposer."""
+
+
+class Settings(Section):
+    """A whole `campaign.toml`."""
+
+    campaign: CampaignSection
+    """Which campaign this is."""
+    harness: HarnessSection
+    """What may be edited, and how the harness is started."""
+    benchmark: BenchmarkSection
+    """What the harness is measured on."""
+    budget: BudgetSection
+    """Hard limits; at least one is needed."""
+    model: ModelSection = ModelSection()
+    """The agent's own model."""
+    proposer: ProposerSection = ProposerSection()
+    """Who proposes edits."""
+    loop: LoopSection = LoopSection()
+    """The pace of the loop."""
+    gate: GateSection = GateSection()
+    """How much evidence an edit needs."""
+    rollout: RolloutSection = RolloutSection()
+    """Limits of one rollout."""
+    sandbox: SandboxSection = SandboxSection()
+    """Where harness code runs."""
+    guidance: GuidanceSection = GuidanceSection()
+    """What a person wants the proposer to know."""

@@ -1,0 +1,38 @@
+"""Model calls as they are recorded, so that the same request of the same luck is never paid for twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from optimizer.domain.trace import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedCall:
+    """One answered model call."""
+
+    luck: str
+    """`RolloutJob.luck` of the rollout that asked."""
+    request_hash: str
+    """Hash of the request, byte for byte as the harness sent it."""
+    occurrence: int
+    """How many times that rollout had sent the identical request before, from 0."""
+    rollout_id: str
+    """The rollout that paid for it: its own calls, found again after a crash, are no savings."""
+    body_json: str
+    """Response body in the wire format of the request."""
+    usage: Usage
+    """What the call cost when it was made."""
+
+
+class CallRecorder(Protocol):
+    """Where answered calls are kept. Both methods return within a fraction of a millisecond."""
+
+    def recorded(self, luck: str, request_hash: str, occurrence: int) -> RecordedCall | None:
+        """The call under this key; None when it was never answered."""
+        ...
+
+    def record(self, call: RecordedCall) -> None:
+        """Keep a call for ever. When another rollout has recorded the key meanwhile, the first one stands."""
+        ...

@@ -1,0 +1,116 @@
+"""Rollouts by the block: what is recorded is not run again, what is run is paid for first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import anyio
+
+from optimizer.domain.budget import Budget, Spend
+from optimizer.domain.rollout import Rollout, RolloutJob
+from optimizer.domain.trace import Trace, Usage
+from optimizer.evaluate.executor import Executed, Executor
+
+
+class RolloutLog(Protocol):
+    """Where rollouts are kept; the ledger."""
+
+    def rollout(self, rollout_id: str) -> Rollout | None:
+        """A recorded rollout."""
+        ...
+
+    def record_rollout(self, rollout: Rollout, trace: Trace) -> str:
+        """Keep a rollout and its trace for ever; returns the trace's address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatorSettings:
+    """How rollouts are scheduled."""
+
+    concurrency: int
+    infra_retries: int
+    """Further tries of a rollout that infrastructure lost."""
+    max_usd: float
+    """Cap of one rollout, set aside before it starts."""
+    max_tokens: int
+    """Cap of one rollout, set aside before it starts."""
+
+
+class Evaluator:
+    """Runs blocks of jobs.
+
+    Deterministic: a block is reserved and settled as a whole and in order, so budgets end a campaign at the same
+    place whatever order its rollouts finish in, and a resumed campaign walks through the same amounts.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        log: RolloutLog,
+        budget: Budget,
+        settings: EvaluatorSettings,
+        watch: Callable[[Rollout], None] = lambda _: None,
+    ) -> None:
+        """`watch` is told of every rollout that was really run, when it ends."""
+        self._executor = executor
+        self._log = log
+        self._budget = budget
+        self._settings = settings
+        self._settled: set[str] = set()
+        self._watch = watch
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def run(self, jobs: Sequence[RolloutJob]) -> tuple[Rollout, ...]:
+        """Outcomes in the order of the jobs.
+
+        Raises:
+            BudgetExhaustedError: before anything is run, when the whole block might not be affordable.
+        """
+        fresh = {job.id: job for job in jobs if job.id not in self._settled}
+        reservation = self._budget.reserve(
+            Spend(
+                usd=self._settings.max_usd * len(fresh),
+                tokens=self._settings.max_tokens * len(fresh),
+                rollouts=len(fresh),
+            )
+        )
+        try:
+            done = await self._outcomes({job.id: job for job in jobs})
+        except BaseException:
+            self._budget.settle(reservation, Spend())
+            raise
+        new = sum((done[job_id].usage for job_id in sorted(fresh)), Usage())
+        self._budget.settle(reservation, Spend(usd=new.usd or 0.0, tokens=new.tokens, rollouts=len(fresh)))
+        self._settled |= fresh.keys()
+        return tuple(done[job.id] for job in jobs)
+
+    async def _outcomes(self, jobs: dict[str, RolloutJob]) -> dict[str, Rollout]:
+        done = {job_id: kept for job_id in jobs if (kept := self._log.rollout(job_id)) is not None}
+        self._limiter = self._limiter or anyio.CapacityLimiter(self._settings.concurrency)
+
+        async def one(job: RolloutJob, limiter: anyio.CapacityLimiter) -> None:
+            async with limiter:
+                executed = await self._measured(job)
+                sha = self._log.record_rollout(executed.rollout, executed.trace)
+                done[job.id] = replace(executed.rollout, trace_sha=sha)
+                self._watch(done[job.id])
+
+        async with anyio.create_task_group() as group:
+            for job_id, job in jobs.items():
+                if job_id not in done:
+                    group.start_soon(one, job, self._limiter)
+        return done
+
+    async def _measured(self, job: RolloutJob) -> Executed:
+        """Try again what infrastructure lost.
+
+        A further try finds its own paid answers recorded, so the usage of the last try is that of all of them.
+        """
+        for _ in range(self._settings.infra_retries):
+            executed = await self._executor.execute(job)
+            if executed.rollout.is_measured:
+                return executed
+        return await self._executor.execute(job)

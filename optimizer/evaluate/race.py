@@ -1,0 +1,211 @@
+"""The race of one candidate: smoke -> targets -> regression suite -> validation, each stage only if still worth it.
+
+Cheap and telling stages come first; the gate's pure rules say after every round whether to go on. What the race
+returns is evidence; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from optimizer.domain.evalcase import EvalCase
+from optimizer.domain.json import content_hash
+from optimizer.domain.rollout import Purpose, Rollout, RolloutJob
+from optimizer.domain.task import Task
+from optimizer.domain.trace import Usage
+from optimizer.evaluate.evaluator import Evaluator
+from optimizer.gate.decide import Evidence, Policy
+from optimizer.gate.guard import BLOCK, TrunkRecord, judge_guard, posterior
+from optimizer.gate.suite import MAX_RUNS, CaseRuns, judge_suite
+from optimizer.gate.target import Pair, judge_target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """One candidate against the trunk."""
+
+    candidate: int
+    tree: str
+    trunk_tree: str
+    targets: tuple[Task, ...]
+    suite: tuple[EvalCase, ...]
+    pinned: frozenset[str]
+    """Tasks that must pass."""
+    record: TrunkRecord
+    """Pooled trunk record on validation."""
+    trunk_val: Mapping[str, bool]
+    """The trunk's own validation runs of trial 0, whose recordings a candidate may replay."""
+    tasks: Mapping[str, Task]
+    """All train and val tasks by id."""
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """The runs behind the evidence, for bookkeeping and for the flips a person reads."""
+
+    evidence: Evidence
+    val: Mapping[str, bool] = field(default_factory=dict)
+    """Measured, not replayed validation runs of the candidate, by task."""
+    suite: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Passes and measured runs of each case, by case id."""
+    rollouts: tuple[Rollout, ...] = ()
+    """Every rollout of the race, trunk side included, in order."""
+
+
+class Race:
+    """Measures one candidate."""
+
+    def __init__(self, evaluator: Evaluator, policy: Policy, contest: Contest) -> None:
+        self._evaluator = evaluator
+        self._policy = policy
+        self._contest = contest
+        self._evidence = Evidence(
+            candidate=contest.candidate, trunk_estimate=contest.record.estimate, n_val_tasks=len(contest.record.cells)
+        )
+        self._rollouts: list[Rollout] = []
+        self._val: dict[str, bool] = {}
+        self._suite: dict[str, tuple[int, int]] = {}
+
+    async def run(self) -> Outcomes:
+        """Run stage after stage until one ends the race."""
+        for stage in (self._smoke, self._targets, self._regressions, self._validation):
+            if not await stage():
+                break
+        return Outcomes(
+            evidence=self._accounted(),
+            val=dict(self._val),
+            suite=dict(self._suite),
+            rollouts=tuple(self._rollouts),
+        )
+
+    async def _smoke(self) -> bool:
+        """The first target alone: a candidate that cannot run is not run twice."""
+        (first,) = await self._run([self._job(self._contest.tree, self._contest.targets[0], "target", 0)])
+        if first.status == "crashed":
+            self._evidence = replace(self._evidence, crash=first.note)
+        return first.status != "crashed"
+
+    async def _targets(self) -> bool:
+        """Paired rounds over the tasks the edit promised to fix."""
+        rounds: list[tuple[Pair, ...]] = []
+        contest = self._contest
+        while True:
+            trial = len(rounds)
+            ours = [self._job(contest.tree, task, "target", trial) for task in contest.targets]
+            theirs = [self._job(contest.trunk_tree, task, "target", trial) for task in contest.targets]
+            outcomes = await self._run([*ours, *theirs])
+            sides = zip(outcomes[: len(ours)], outcomes[len(ours) :], strict=True)
+            rounds.append(tuple(_pair(candidate, trunk) for candidate, trunk in sides))
+            test = judge_target(tuple(rounds), self._policy.target)
+            self._evidence = replace(self._evidence, target=test)
+            if test.state != "continue":
+                return test.state != "failed"
+
+    async def _regressions(self) -> bool:
+        """Every active case once; what fails is repeated before it counts as broken."""
+        contest = self._contest
+        if not contest.suite:
+            return True
+        pending = {case.id: case for case in contest.suite}
+        for trial in range(MAX_RUNS):
+            cases = list(pending.values())
+            jobs = [self._job(contest.tree, contest.tasks[case.task_id], "suite", trial) for case in cases]
+            for case, rollout in zip(cases, await self._run(jobs), strict=True):
+                passes, runs = self._suite.get(case.id, (0, 0))
+                self._suite[case.id] = (passes + rollout.is_pass, runs + rollout.is_measured)
+                if rollout.is_pass:
+                    del pending[case.id]
+            if not pending:
+                break
+        runs_by_case = tuple(self._case_runs(case) for case in contest.suite)
+        verdict = judge_suite(runs_by_case, required_rate=self._policy.regression_rate)
+        self._evidence = replace(self._evidence, suite=verdict)
+        return verdict.is_passed
+
+    def _case_runs(self, case: EvalCase) -> CaseRuns:
+        passes, runs = self._suite[case.id]
+        return CaseRuns(
+            case_id=case.id,
+            task_id=case.task_id,
+            n_passes=passes,
+            n_runs=runs,
+            expected=case.pass_rate or 0.0,
+            is_pinned=case.task_id in self._contest.pinned,
+        )
+
+    async def _validation(self) -> bool:
+        """Blocks of held-out tasks in an order fixed by the candidate, until the guard is sure."""
+        test = self._evidence.target
+        assert test is not None
+        rule = self._policy.route(test)
+        differences: list[float] = []
+        order = self._val_order()
+        for start in range(0, len(order), BLOCK):
+            block = order[start : start + BLOCK]
+            jobs = [self._job(self._contest.tree, self._contest.tasks[task], "val", 0) for task in block]
+            differences += self._differences(await self._run(jobs))
+            if not differences:
+                continue
+            post = posterior(tuple(differences), rule.prior_mean)
+            state = judge_guard(post, rule, is_complete=start + BLOCK >= len(order))
+            self._evidence = replace(self._evidence, validation=post, is_admitted=state == "accept")
+            if state != "continue":
+                break
+        return True
+
+    def _val_order(self) -> list[str]:
+        contest = self._contest
+        return sorted(contest.record.cells, key=lambda task: content_hash(contest.seed, contest.candidate, task))
+
+    def _differences(self, rollouts: tuple[Rollout, ...]) -> Iterator[float]:
+        """Candidate less pooled trunk per task.
+
+        Where every model call was replayed the luck was the trunk's own, so the run is compared with the trunk's
+        run - a difference of exactly zero unless the edit matters without a word to the model - and says nothing new
+        about the trunk.
+        """
+        contest = self._contest
+        for rollout in rollouts:
+            task_id = rollout.job.task.id
+            if rollout.is_replayed and task_id in contest.trunk_val:
+                self._evidence = replace(self._evidence, n_replayed=self._evidence.n_replayed + 1)
+                yield float(rollout.is_pass) - contest.trunk_val[task_id]
+            elif rollout.is_measured:
+                rate = contest.record.cells[task_id].rate
+                self._val[task_id] = rollout.is_pass
+                self._note_flip(task_id, is_pass=rollout.is_pass, rate=rate)
+                yield rollout.is_pass - rate
+
+    def _note_flip(self, task_id: str, *, is_pass: bool, rate: float) -> None:
+        if is_pass and rate < 0.5:
+            self._evidence = replace(self._evidence, fixed=(*self._evidence.fixed, task_id))
+        elif not is_pass and rate >= 0.5:
+            self._evidence = replace(self._evidence, broken=(*self._evidence.broken, task_id))
+
+    async def _run(self, jobs: list[RolloutJob]) -> tuple[Rollout, ...]:
+        outcomes = await self._evaluator.run(jobs)
+        self._rollouts += outcomes
+        return outcomes
+
+    def _job(self, tree: str, task: Task, purpose: Purpose, trial: int) -> RolloutJob:
+        return RolloutJob(tree=tree, task=task, purpose=purpose, trial=trial)
+
+    def _accounted(self) -> Evidence:
+        """Totals over the distinct rollouts of the race."""
+        distinct = {rollout.job.id: rollout for rollout in self._rollouts}
+        return replace(
+            self._evidence,
+            n_rollouts=len(distinct),
+            n_unmeasured=sum(not rollout.is_measured for rollout in distinct.values()),
+            usage=sum((rollout.usage for rollout in distinct.values()), Usage()),
+        )
+
+
+def _pair(candidate: Rollout, trunk: Rollout) -> Pair:
+    return Pair(
+        task_id=candidate.job.task.id,
+        candidate=candidate.is_pass if candidate.is_measured else None,
+        trunk=trunk.is_pass if trunk.is_measured else None,
+    )

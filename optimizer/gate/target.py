@@ -1,0 +1,96 @@
+"""The target test: does the edit fix the tasks it promised to fix?
+
+A test by betting on paired runs. Each round runs every target once with the candidate and once with the trunk (the
+version it was made from); a win multiplies the evidence E by 1 + stake, a loss by 1 - stake. If the edit does not
+raise the mean pass probability of its targets, then P(E ever reaches 1/alpha at a round's end) <= alpha: over a
+round E[prod(1 + L d)] <= (1 + L mean d)^k <= 1, so E is a supermartingale, and Ville's inequality applies
+(Waudby-Smith & Ramdas, arXiv 2010.09686). It is only looked at when a round is complete.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One target task, run once by both versions with the same trial number."""
+
+    task_id: str
+    candidate: bool | None
+    """Whether it passed; None when it was not measured (infrastructure)."""
+    trunk: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRule:
+    """Settings of the test."""
+
+    alpha: float = 0.10
+    """Bound on the chance that an edit that fixes nothing passes; in (0, 1)."""
+    stake: float = 0.8
+    """Share of the evidence bet on each pair; in (0, 1)."""
+    floor: float = 0.30
+    """Evidence at or below this ends the test."""
+    broad: float = 0.5
+    """With at least this much evidence a failed test leaves the way over validation open."""
+    max_rollouts: int = 18
+    """Candidate rollouts at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTest:
+    """Where the test stands after some complete rounds."""
+
+    state: Literal["continue", "passed", "broad", "failed"]
+    """`broad`: not passed, but not refuted; validation alone may still admit the edit."""
+    e_value: float
+    n_candidate_passes: int
+    n_trunk_passes: int
+    n_pairs: int
+    """Pairs with both sides measured."""
+    n_rollouts: int
+    """Candidate rollouts made, measured or not."""
+
+
+def judge_target(rounds: tuple[tuple[Pair, ...], ...], rule: TargetRule) -> TargetTest:
+    """Read the test off all complete rounds so far; unmeasured pairs move nothing.
+
+    The evidence is looked at after every round, so the verdict is that of the first round that ended the test.
+    """
+    test = TargetTest(state="continue", e_value=1.0, n_candidate_passes=0, n_trunk_passes=0, n_pairs=0, n_rollouts=0)
+    for pairs in rounds:
+        test = _after_round(test, pairs, rule)
+        if test.state != "continue":
+            break
+    return test
+
+
+def _after_round(test: TargetTest, pairs: tuple[Pair, ...], rule: TargetRule) -> TargetTest:
+    measured = [p for p in pairs if p.candidate is not None and p.trunk is not None]
+    e_value = test.e_value
+    for pair in measured:
+        if pair.candidate and not pair.trunk:
+            e_value *= 1 + rule.stake
+        elif pair.trunk and not pair.candidate:
+            e_value *= 1 - rule.stake
+    n_rollouts = test.n_rollouts + len(pairs)
+    return TargetTest(
+        state=_state(e_value, rule.max_rollouts - n_rollouts, rule),
+        e_value=e_value,
+        n_candidate_passes=test.n_candidate_passes + sum(bool(p.candidate) for p in measured),
+        n_trunk_passes=test.n_trunk_passes + sum(bool(p.trunk) for p in measured),
+        n_pairs=test.n_pairs + len(measured),
+        n_rollouts=n_rollouts,
+    )
+
+
+def _state(e_value: float, n_left: int, rule: TargetRule) -> Literal["continue", "passed", "broad", "failed"]:
+    bar = 1 / rule.alpha
+    if e_value >= bar:
+        return "passed"
+    is_over = e_value <= rule.floor or n_left <= 0 or e_value * (1 + rule.stake) ** n_left < bar
+    if not is_over:
+        return "continue"
+    return "broad" if e_value >= rule.broad else "failed"

@@ -1,0 +1,74 @@
+"""Clusters and eval cases: each change of theirs is a row, and the latest row is how they stand."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from optimizer.domain.evalcase import EvalCase
+from optimizer.domain.failure import Cluster, Failure
+from optimizer.ledger.views import CaseRow, ClusterSnapshot, FailureRow
+
+_LATEST = """
+    WITH RECURSIVE ids(id) AS (
+        SELECT min(id) FROM {table}
+        UNION ALL SELECT (SELECT min(id) FROM {table} WHERE id > ids.id) FROM ids WHERE ids.id IS NOT NULL
+    )
+    SELECT t.*, (SELECT min(batch) FROM {table} WHERE id = ids.id) AS made_batch
+    FROM ids JOIN {table} t ON t.id = ids.id AND (t.batch, t.step) =
+        (SELECT batch, step FROM {table} WHERE id = ids.id ORDER BY batch DESC, step DESC LIMIT 1)
+"""
+LATEST_CLUSTERS = _LATEST.format(table="cluster")
+LATEST_CASES = _LATEST.format(table="eval_case")
+_FAILURES = (
+    "SELECT f.*, (SELECT min(cluster_id) FROM cluster_member WHERE failure_id = f.id) AS cluster_id FROM failure f"
+)
+
+
+def latest_clusters(database: sqlite3.Connection) -> tuple[Cluster, ...]:
+    """All clusters as they stand, by number."""
+    return tuple(_cluster(row) for row in database.execute(LATEST_CLUSTERS).fetchall())
+
+
+def cluster_history(database: sqlite3.Connection, cluster_id: int) -> tuple[ClusterSnapshot, ...]:
+    """Every change of a cluster, oldest first."""
+    rows = database.execute("SELECT * FROM cluster WHERE id = ? ORDER BY batch, step", (cluster_id,)).fetchall()
+    return tuple(ClusterSnapshot(batch=row["batch"], step=row["step"], cluster=_cluster(row)) for row in rows)
+
+
+def latest_cases(database: sqlite3.Connection) -> tuple[CaseRow, ...]:
+    """All eval cases as they stand, by id."""
+    rows = database.execute(LATEST_CASES).fetchall()
+    return tuple(CaseRow(batch=row["batch"], made_batch=row["made_batch"], case=_case(row)) for row in rows)
+
+
+def failures_of_batch(database: sqlite3.Connection, batch: int | None, limit: int) -> tuple[FailureRow, ...]:
+    """Failures seen in a batch, or the latest of all, newest batch first."""
+    where = "" if batch is None else "WHERE f.batch = :batch"
+    query = f"{_FAILURES} {where} ORDER BY f.batch DESC, f.id LIMIT :limit"
+    rows = database.execute(query, {"batch": batch, "limit": limit}).fetchall()
+    return tuple(_failure(row) for row in rows)
+
+
+def failures_of_cluster(database: sqlite3.Connection, cluster_id: int, limit: int) -> tuple[FailureRow, ...]:
+    """Failures of a cluster, newest batch first."""
+    query = (
+        "SELECT f.*, m.cluster_id FROM cluster_member m JOIN failure f ON f.id = m.failure_id WHERE m.cluster_id = ?"
+        " ORDER BY f.batch DESC, f.id LIMIT ?"
+    )
+    return tuple(_failure(row) for row in database.execute(query, (cluster_id, limit)).fetchall())
+
+
+def _cluster(row: sqlite3.Row) -> Cluster:
+    fields = {name: row[name] for name in Cluster.__dataclass_fields__}
+    return Cluster(**(fields | {"failing_tasks": tuple(json.loads(row["failing_tasks"]))}))
+
+
+def _case(row: sqlite3.Row) -> EvalCase:
+    fields = {name: row[name] for name in EvalCase.__dataclass_fields__ if name != "check"}
+    return EvalCase(**fields, check=row["check_name"])
+
+
+def _failure(row: sqlite3.Row) -> FailureRow:
+    failure = Failure(**{name: row[name] for name in Failure.__dataclass_fields__})
+    return FailureRow(batch=row["batch"], cluster_id=row["cluster_id"], failure=failure)

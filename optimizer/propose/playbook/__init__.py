@@ -1,0 +1,1 @@
+"""A catalogue of known harness fixes and the proposer that draws on it."""

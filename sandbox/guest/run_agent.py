@@ -1,0 +1,122 @@
+"""Runs a harness: loads `agent.py`, checks its contract, opens the session and awaits `run(session)`.
+
+Exit codes: 0 done; 1 the harness raised; 64 the harness breaks its contract. With HONE_CONFORMANCE=1 the harness is
+only loaded and checked, and no session is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import importlib.util
+import inspect
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from sandbox.guest import hone_session
+
+OK = 0
+RAISED = 1
+NOT_A_HARNESS = 64
+
+
+class ContractError(Exception):
+    """The harness does not offer `async def run(session)`."""
+
+
+def load_agent(folder: str) -> Callable[[Any], Awaitable[object]]:
+    """Import `agent.py` and return its `run`. Raises ContractError and whatever the import raises."""
+    path = Path(folder, "agent.py")
+    if not path.is_file():
+        raise ContractError("there is no agent.py at the top of the harness")
+    spec = importlib.util.spec_from_file_location("agent", path)
+    if spec is None or spec.loader is None:
+        raise ContractError("agent.py cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["agent"] = module
+    spec.loader.exec_module(module)
+    return _checked(module)
+
+
+def _checked(module: ModuleType) -> Callable[[Any], Awaitable[object]]:
+    run: Callable[[Any], Awaitable[object]] | None = getattr(module, "run", None)
+    if run is None:
+        raise ContractError("agent.py defines no `run`; it must define `async def run(session)`")
+    if not inspect.iscoroutinefunction(run):
+        raise ContractError("`run` in agent.py is not `async def run(session)`")
+    try:
+        inspect.signature(run).bind(object())
+    except TypeError as error:
+        raise ContractError(f"`run` in agent.py must take exactly one argument, the session ({error})") from error
+    return run
+
+
+async def _converse(run: Callable[[Any], Awaitable[object]]) -> None:
+    session = await hone_session.open_session()
+    try:
+        await run(session)
+    finally:
+        await session.close()
+
+
+def main(folder: str = "/harness") -> int:
+    """Run the harness in `folder`; returns the exit code."""
+    sys.argv = ["agent.py"]
+    sys.dont_write_bytecode = True
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        run = load_agent(folder)
+        if os.environ.get("HONE_CONFORMANCE") != "1":
+            asyncio.run(_converse(run))
+    except ContractError as error:
+        print(f"hone: {error}", file=sys.stderr)
+        return NOT_A_HARNESS
+    except SystemExit as leaving:
+        return _exit_code(leaving)
+    except BaseException:  # noqa: BLE001 - the edge of a process: whatever a harness raises is its own crash
+        traceback.print_exc()
+        return RAISED
+    return OK
+
+
+def _exit_code(leaving: SystemExit) -> int:
+    if leaving.code is None or isinstance(leaving.code, int):
+        return (leaving.code or 0) & 0xFF
+    print(leaving.code, file=sys.stderr)
+    return RAISED
+
+
+def run_forked(env: dict[str, str]) -> NoReturn:
+    """Run the harness in a child of the warm server and end the process as the interpreter would, only faster."""
+    os.environ.clear()
+    os.environ.update(env)
+    sys.modules["hone_session"] = hone_session
+    for name in [name for name in sys.modules if name.split(".")[0] in {"sandbox", "__main__"}]:
+        # A harness may have a module of the same name.
+        del sys.modules[name]
+    sys.modules["__main__"] = ModuleType("__main__")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    code = RAISED
+    try:
+        code = main()
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - waits for threads, as at any exit
+        atexit._run_exitfuncs()  # noqa: SLF001
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:  # noqa: BLE001 - nothing of the forked server may run after the harness
+        code = code or RAISED
+    finally:
+        os._exit(code)
+    raise AssertionError
+
+
+if __name__ == "__main__":
+    sys.exit(main(str(Path.cwd())))

@@ -1,0 +1,91 @@
+"""The warm server: imports and exercises the SDKs once, then forks one contained child per run.
+
+It is process 1 of the sandbox, reachable only through the socket it inherited. A request is one message with five
+descriptors: status socket, payload, stdin, stdout, stderr. The socket's end is the server's end.
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+from sandbox.guest import kernel, warm
+from sandbox.guest.cell import Streams, guarded, run_cell
+from sandbox.guest.layout import CONTROL_FD, HARNESS
+from sandbox.guest.seccomp import build_filter
+
+_N_DESCRIPTORS = 5
+
+
+def main() -> None:
+    """Warm up, say so, serve until the host goes away."""
+    control = socket.socket(fileno=CONTROL_FD)
+    warmed = warm.warm_up()
+    filters = {inet: build_filter(kernel.MACHINE, inet=inet) for inet in (False, True)}
+    sys.path[:] = [HARNESS, *(entry for entry in sys.path if entry)]
+    gc.collect()
+    gc.freeze()
+    control.send(json.dumps({"warmed": warmed}).encode())
+    _serve(control, filters)
+
+
+def _serve(control: socket.socket, filters: dict[bool, bytes]) -> None:
+    own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    child_ended, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(child_ended, select.POLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            if fd == child_ended:
+                os.read(child_ended, 4096)
+                _reap()
+            else:
+                received = _receive(control)
+                if received is None:
+                    return
+                _start(received, own_pids, filters)
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def _receive(control: socket.socket) -> Streams | None:
+    size = array.array("i").itemsize
+    message, ancillary, _, _ = control.recvmsg(16, socket.CMSG_SPACE(_N_DESCRIPTORS * size))
+    if not message:
+        return None
+    fds = array.array("i")
+    for _, _, raw in ancillary:
+        fds.frombytes(raw[: len(raw) - len(raw) % size])
+    status, payload, stdin, stdout, stderr = fds
+    return Streams(status=status, payload=payload, stdin=stdin, stdout=stdout, stderr=stderr)
+
+
+def _start(streams: Streams, own_pids: int, filters: dict[bool, bytes]) -> None:
+    """Fork the run's init into a new process namespace; the server itself stays in its own."""
+    try:
+        kernel.unshare(kernel.CLONE_NEWPID)
+        child = os.fork()
+    except OSError as error:
+        os.write(streams.status, json.dumps({"error": f"the warm server cannot fork: {error}"}).encode())
+        child = -1
+    if child == 0:
+        signal.set_wakeup_fd(-1)
+        guarded(lambda: run_cell(streams, filters))
+    kernel.setns(own_pids, kernel.CLONE_NEWPID)
+    for fd in (streams.status, streams.payload, streams.stdin, streams.stdout, streams.stderr):
+        os.close(fd)

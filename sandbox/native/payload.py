@@ -1,0 +1,96 @@
+"""A run as the warm server reads it: one memory file with a header and the harness, another with stdin."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+from dataclasses import dataclass
+
+from sandbox.contract import Limits, Spec
+
+_LENGTH_BYTES = 8
+_ALL_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+_URL = "http://127.0.0.1:8377"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerProcess:
+    """Limits for machines without control groups, where nothing counts the whole run."""
+
+    data_bytes: int | None = None
+    n_processes: int | None = None
+
+
+class UnusableSpecError(Exception):
+    """A spec that no backend could run; the message says which part."""
+
+
+def base_env(prefix: str) -> dict[str, str]:
+    """Every variable a run sees besides the spec's own; built from nothing."""
+    return {
+        "PATH": f"{prefix}/bin:/usr/bin:/bin",
+        "HOME": "/scratch",
+        "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+        "LANG": "C.UTF-8",
+        "USER": "hone",
+        "PYTHONPATH": "/hone/lib/sandbox/guest",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HONE_SOCKET": "/run/hone/gateway.sock",
+        "HONE_SESSION_URL": _URL,
+        "OPENAI_BASE_URL": f"{_URL}/v1",
+        "OPENAI_API_KEY": "hone-sandbox",
+        "ANTHROPIC_BASE_URL": _URL,
+        "ANTHROPIC_API_KEY": "hone-sandbox",
+        "OPENBLAS_NUM_THREADS": "1",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+
+
+def check(spec: Spec) -> None:
+    """Raise UnusableSpecError for what a host must never have asked for."""
+    for path in spec.files:
+        parts = path.split("/")
+        if not path or "\0" in path or any(part in {"", ".", ".."} for part in parts):
+            raise UnusableSpecError(f"{path!r} is not a path inside the harness")
+    for name, text in spec.env.items():
+        if not name or "=" in name or "\0" in name + text:
+            raise UnusableSpecError(f"{name!r} cannot be an environment variable")
+    if spec.command is not None and (not spec.command or "\0" in "".join(spec.command)):
+        raise UnusableSpecError(f"{spec.command!r} is not a command")
+
+
+def encode(spec: Spec, *, prefix: str, door: str | None, per_process: PerProcess) -> int:
+    """Write the order into a new memory file and return its descriptor."""
+    limits: Limits = spec.limits
+    header = json.dumps(
+        {
+            "files": [(path, len(content)) for path, content in spec.files.items()],
+            "command": spec.command,
+            "env": base_env(prefix) | dict(spec.env),
+            "door": door,
+            "cpu_s": max(1, math.ceil(limits.cpu_s)),
+            "data_bytes": per_process.data_bytes,
+            "n_processes": per_process.n_processes,
+            "scratch_bytes": limits.scratch_bytes,
+            "scratch_inodes": limits.scratch_inodes,
+        }
+    ).encode()
+    return memory_file([len(header).to_bytes(_LENGTH_BYTES, "big"), header, *spec.files.values()])
+
+
+def memory_file(parts: list[bytes]) -> int:
+    """An anonymous file with these bytes that nobody can change any more."""
+    fd = os.memfd_create("hone", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                view = view[os.write(fd, view) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _ALL_SEALS)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd

@@ -1,0 +1,139 @@
+"""The race of one candidate: each stage only if still worth it."""
+
+from __future__ import annotations
+
+import pytest
+
+from optimizer.domain.budget import Budget, BudgetLimits
+from optimizer.domain.evalcase import EvalCase
+from optimizer.domain.rollout import RolloutJob
+from optimizer.domain.trace import Usage
+from optimizer.evaluate.evaluator import Evaluator, EvaluatorSettings
+from optimizer.evaluate.race import Contest, Outcomes, Race
+from optimizer.gate.decide import Policy, decide
+from optimizer.gate.guard import TrunkRecord
+from tests.evaluate.fakes import FakeExecutor, MemoryLog, tasks
+
+pytestmark = pytest.mark.anyio
+
+TRAIN = tasks("train", 6)
+VAL = tasks("val", 30, "val")
+NEW, OLD = "n" * 40, "o" * 40
+
+
+def case(task_id: str, passes: int = 20, runs: int = 20) -> EvalCase:
+    return EvalCase(
+        id=f"case-{task_id}",
+        task_id=task_id,
+        cluster_id=1,
+        failure_id="f",
+        rollout_id="r",
+        check="c",
+        state="active",
+        n_runs=runs,
+        n_passes=passes,
+    )
+
+
+async def race(plan, *, suite=(), trunk_val=None, usage=None, pinned=frozenset()) -> tuple[Outcomes, FakeExecutor]:
+    executor = FakeExecutor(plan, usage=usage)
+    settings = EvaluatorSettings(concurrency=4, infra_retries=0, max_usd=1, max_tokens=1)
+    evaluator = Evaluator(executor, MemoryLog(), Budget(BudgetLimits()), settings)
+    val = {task.id: i % 2 == 0 for i, task in enumerate(VAL)}
+    contest = Contest(
+        candidate=3,
+        tree=NEW,
+        trunk_tree=OLD,
+        targets=TRAIN[:4],
+        suite=tuple(suite),
+        pinned=pinned,
+        record=TrunkRecord(cells={}).measured(val),
+        trunk_val=val if trunk_val is None else trunk_val,
+        tasks={task.id: task for task in (*TRAIN, *VAL)},
+        seed=1,
+    )
+    return await Race(evaluator, Policy(), contest).run(), executor
+
+
+def fixes_targets(job: RolloutJob, _: int):
+    if job.purpose == "target":
+        return "passed" if job.tree == NEW else "failed"
+    return "passed" if job.purpose == "suite" or int(job.task.id.removeprefix("val")) % 2 == 0 else "failed"
+
+
+async def test_an_edit_that_fixes_its_targets_and_keeps_validation_is_accepted():
+    outcomes, _ = await race(fixes_targets)
+    decision = decide(outcomes.evidence, Policy())
+    assert decision.verdict == "accept"
+    assert decision.reason_code == "target"
+    assert outcomes.evidence.n_rollouts == 4 + 4 + 30
+
+
+async def test_a_candidate_that_crashes_costs_one_rollout():
+    outcomes, executor = await race(lambda job, _: "crashed" if job.tree == NEW else "failed")
+    assert decide(outcomes.evidence, Policy()).reason_code == "crash"
+    assert len(executor.executed) == 1
+
+
+async def test_an_edit_that_fixes_nothing_never_reaches_validation():
+    outcomes, executor = await race(lambda job, _: "passed" if job.tree == OLD else "failed")
+    assert decide(outcomes.evidence, Policy()).reason_code == "noise"
+    assert all(job.purpose == "target" for job in executor.executed)
+
+
+async def test_a_broken_stable_case_is_repeated_and_then_rejects_by_name_before_validation():
+    def plan(job, n):
+        return "failed" if job.purpose == "suite" else fixes_targets(job, n)
+
+    outcomes, executor = await race(plan, suite=[case("train5")])
+    decision = decide(outcomes.evidence, Policy())
+    assert decision.reason_code == "suite"
+    assert "train5" in decision.reason
+    assert sum(job.purpose == "suite" for job in executor.executed) == 3
+    assert not any(job.purpose == "val" for job in executor.executed)
+
+
+async def test_a_case_that_passes_on_repeat_is_held():
+    def plan(job, n):
+        return ("passed" if job.trial else "failed") if job.purpose == "suite" else fixes_targets(job, n)
+
+    outcomes, _ = await race(plan, suite=[case("train5")])
+    assert decide(outcomes.evidence, Policy()).verdict == "accept"
+    assert outcomes.suite == {"case-train5": (1, 2)}
+
+
+async def test_infrastructure_errors_on_validation_enter_neither_side():
+    def plan(job, n):
+        return "infra_error" if job.purpose == "val" and job.task.id in {"val0", "val2"} else fixes_targets(job, n)
+
+    outcomes, _ = await race(plan)
+    assert outcomes.evidence.validation.n == 28
+    assert {"val0", "val2"}.isdisjoint(outcomes.val)
+    assert decide(outcomes.evidence, Policy()).verdict == "accept"
+
+
+async def test_when_too_much_is_lost_the_verdict_is_inconclusive_and_never_a_rejection():
+    outcomes, _ = await race(lambda job, _: "infra_error" if job.tree == NEW else "passed")
+    assert decide(outcomes.evidence, Policy()).verdict == "inconclusive"
+
+
+async def test_a_wholly_replayed_validation_run_is_a_zero_difference_and_no_news_of_the_trunk():
+    replayed = Usage(n_calls=3, n_replayed_calls=3)
+    outcomes, _ = await race(fixes_targets, usage=replayed)
+    post = outcomes.evidence.validation
+    assert post.mean == 0.0
+    assert outcomes.val == {}
+    assert outcomes.evidence.n_replayed == post.n
+
+
+async def test_a_replayed_run_whose_outcome_changed_without_a_word_to_the_model_still_counts():
+    replayed = Usage(n_calls=3, n_replayed_calls=3)
+    outcomes, _ = await race(lambda job, n: fixes_targets(job, n) if job.purpose != "val" else "failed", usage=replayed)
+    assert outcomes.evidence.validation.mean < 0
+    assert decide(outcomes.evidence, Policy()).verdict == "reject"
+
+
+async def test_a_clear_loss_on_validation_ends_the_race_after_a_block_or_two():
+    outcomes, executor = await race(lambda job, n: "failed" if job.purpose == "val" else fixes_targets(job, n))
+    assert decide(outcomes.evidence, Policy()).reason_code == "val"
+    assert sum(job.purpose == "val" for job in executor.executed) <= 20

@@ -1,0 +1,1 @@
+"""The sandbox: one contract suite for every backend, and what is special to each."""

@@ -1,0 +1,84 @@
+"""Backends as fixtures: every contract test runs on each of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.contract import Sandbox, SandboxUnavailable, Spec
+from sandbox.environment import HarnessEnvironment, ensure_environment
+from sandbox.native.sandbox import NativeSandbox
+from tests.sandbox.as_user import UID, UserSandbox, python_for_users
+
+HOSTILE = Path(__file__).parent / "hostile"
+
+
+@pytest.fixture(scope="session")
+def empty_environment() -> HarnessEnvironment:
+    """No packages."""
+    return ensure_environment((), report=print)
+
+
+@pytest.fixture(scope="session")
+def openai_environment() -> HarnessEnvironment:
+    """The openai package; built once per machine."""
+    return ensure_environment(("openai",), report=print)
+
+
+@pytest.fixture(scope="session", params=["native", "native-user"])
+async def box(request: pytest.FixtureRequest, empty_environment: HarnessEnvironment) -> AsyncIterator[Sandbox]:
+    """An open sandbox of each backend."""
+    if request.param == "native":
+        async with NativeSandbox(empty_environment) as native:
+            yield native
+        return
+    if os.geteuid() != 0:
+        pytest.skip("the tests already run as an ordinary user, so `native` is this very case")
+    if python_for_users() is None:
+        pytest.skip(f"no Python {sys.version_info.major}.{sys.version_info.minor} that another user could start")
+    cache = Path(tempfile.mkdtemp(prefix="hone-user-cache-"))
+    os.chown(cache, UID, -1)
+    try:
+        async with UserSandbox(cache) as as_user:
+            yield as_user
+    finally:
+        shutil.rmtree(cache)
+
+
+@pytest.fixture(scope="session")
+def accounted(box: Sandbox) -> Sandbox:
+    """A sandbox that limits a run as a whole."""
+    if "cgroup" not in box.level:
+        pytest.skip(f"{box.level}: no control group can be written here, so nothing limits a run as a whole")
+    return box
+
+
+@pytest.fixture
+def door_folder() -> Iterator[Path]:
+    """A short path that other users can pass; pytest's own is neither."""
+    folder = Path(tempfile.mkdtemp(prefix="hone-door-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def hostile() -> Callable[..., Spec]:
+    """Build the spec of a hostile agent by its file name."""
+
+    def build(name: str, **changes: object) -> Spec:
+        env = {"HONE_CONFORMANCE": "1"} | dict(changes.pop("env", {}))  # type: ignore[call-overload]
+        files = {
+            "agent.py": (HOSTILE / f"{name}.py").read_bytes(),
+            "attempts.py": (HOSTILE / "attempts.py").read_bytes(),
+        }
+        return Spec(files=files, env=env, **changes)  # type: ignore[arg-type]
+
+    return build

@@ -1,0 +1,11 @@
+import signal
+
+from attempts import run
+
+for number in range(1, 65):
+    try:
+        signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError):
+        pass
+while True:
+    pass

@@ -1,0 +1,27 @@
+import os
+
+from attempts import attempt, outcomes, run, tell
+
+os.chdir("/scratch")
+os.symlink("/etc/shadow", "link")
+os.mkfifo("fifo")
+attempt("hard link", lambda: os.link("/usr/bin/env", "hard"))
+
+
+def sparse():
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with open("sparse", "wb") as huge:
+        huge.truncate(2**40)
+
+
+attempt("sparse", sparse)
+depth = 0
+try:
+    for depth in range(1500):
+        os.mkdir("d")
+        os.chdir("d")
+except OSError:
+    pass
+tell(depth=depth)
