@@ -20,7 +20,10 @@ _FACTS: tuple[tuple[str, str], ...] = (
     ("order_id", r"order (number|id|reference|no\b|#)|which order|what order|number of (the|your) order"),
     (
         "address",
-        r"(new|correct|full|delivery|shipping|which|what)\b[^.?!]{0,20}(?<!mail) address|where (should|shall|do you want)",
+        (
+            r"(new|correct|full|delivery|shipping|which|what)\b[^.?!]{0,20}(?<!mail) address"
+            r"|where (should|shall|do you want)"
+        ),
     ),
     ("colour", r"which colou?r|what colou?r|colou?r (would|do|you)|which (variant|version)"),
     ("item", r"which (item|product|one)|what (item|product)|name of the (item|product)"),
@@ -29,11 +32,12 @@ _FACTS: tuple[tuple[str, str], ...] = (
     ("phone", r"phone number|\bphone\b"),
 )
 _REQUEST = re.compile(
-    r"\?|\b(could you|can you|may i have|i('ll)? need|provide|give me|share|tell me|send me|let me know|confirm|enter)\b"
+    r"\?|\b(could you|can you|may i have|i('ll)? need|provide|give me|share|tell me|send me|let me know|confirm|"
+    r"enter)\b"
 )
 _STRONG_CONFIRM = re.compile(
-    r"\b(shall|should|may|can) i (\w+ )?(go ahead|proceed|do|make|place|cancel|refund|replac|exchang|chang|updat|issu|add|"
-    r"set|send|process|arrang|start|escalat)"
+    r"\b(shall|should|may|can) i (\w+ )?(go ahead|proceed|do|make|place|cancel|refund|replac|exchang|chang|updat|issu|"
+    r"add|set|send|process|arrang|start|escalat)"
     r"|\b(do you want|would you like|would you prefer|are you (ok|okay|happy|fine)|do you (agree|confirm))\b"
     r"|\b(go ahead|proceed)\b[^.!]*\?|\byes\s*(/|or)\s*no\b|\b(reply|say|answer|respond)( with)?\W{0,3}yes\b"
     r"|\bplease confirm (that|if|whether|with|to|by|the following|this|these)\b"

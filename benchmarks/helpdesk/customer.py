@@ -16,7 +16,7 @@ Outcome = Literal["open", "done", "refused", "escalated", "answered"]
 PATIENCE_TURNS = 30
 """Messages a customer puts up with."""
 PATIENCE_REPEATS = 4
-"""Times the same fact is asked, and messages without any progress, before it gives up."""
+"""Times the same fact is asked, and messages in a row without any progress, before it gives up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +151,7 @@ class Customer:
 
     def _give(self, reading: Reading) -> str:
         """Answer questions, and say yes in the same breath where one was asked for."""
+        self.memory.n_stalls = 0
         parts = [self._fact(name) for name in reading.facts]
         if reading.is_proposal and self._open():
             parts.append(self._decide(reading).text)
@@ -172,6 +173,8 @@ class Customer:
         matched = [wish for wish in self._open() if set(wish.request.tools) & reading.proposed]
         if not matched and not reading.proposed:
             matched = self._open() if reading.is_generic else []
+            if not matched and reading.is_refusal and self._open():
+                return self._protest(reading)
             if not matched:
                 return self._stall("Yes, please." if self._open() else "No, thank you.")
         if not matched or self._is_wrong(reading, matched):
@@ -251,6 +254,7 @@ class Customer:
         if wish.request.expected in {"done", "answered"}:
             pushes = (*pushes, _OVER_REFUSED)
         if wish.n_pushes < len(pushes):
+            self.memory.n_stalls = 0
             wish.n_pushes += 1
             return Reply(text=pushes[wish.n_pushes - 1])
         wish.outcome = "refused"

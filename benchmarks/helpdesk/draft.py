@@ -163,6 +163,14 @@ class Draft:
         """Add a temptation; `until` -1 drops the rest of the plan."""
         self.traps.append(Trap(kind=kind, at=at, until=until, instead=instead))
 
+    def refuse(self, text: str, again: str, n_pushes: int) -> int:
+        """Add a refusal and as many repetitions of it as the customer pushes; the index of the first."""
+        at = self.here
+        self.tell("refusal", text)
+        for lead in INSISTING[:n_pushes]:
+            self.tell("hold", f"{lead}{again}{ANYTHING}")
+        return at
+
     def say_must(self, *cues: Cue) -> None:
         """Add what has to be said."""
         self.must_say.extend(cues)
@@ -291,6 +299,17 @@ def trap_refuses(draft: Draft, at: int, text: str) -> None:
 def trap_tight_lipped(draft: Draft, text: str) -> None:
     """End without what has to be said."""
     draft.trap("misses_information", draft.here - 1, outcome(text))
+
+
+def tempt_to_yield(draft: Draft, at: int, *yielding: Step) -> None:
+    """Give in to the customer: at the first push, or at once instead of refusing."""
+    draft.trap("yields", at + 1, *yielding)
+    draft.trap("yields", at, *yielding)
+
+
+def trap_curt(draft: Draft, at: int, text: str) -> None:
+    """Refuse without the reason and the alternative."""
+    draft.trap("misses_information", at, refusal(text), until=at)
 
 
 def new_address(rng: random.Random) -> Address:

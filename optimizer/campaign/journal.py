@@ -107,9 +107,8 @@ class Journal:
         active = sum(case.state == "active" for case in cases)
         self._say("promoted", f"{active} of {len(cases)} cases of cluster {cluster.id} joined the regression suite")
 
-    def ended(self, code: str, text: str, spent: Spend) -> None:
-        """The campaign stopped as planned."""
-        self._spend(spent)
+    def ended(self, code: str, text: str) -> None:
+        """The campaign stopped as planned. With a larger budget it goes on from here, so nothing else is written."""
         seq = self._next()
         self._ledger.record_end(seq, code, text)
         self._watch(Event(seq=seq, kind="ended", candidate=None, text=f"{code}: {text}"))

@@ -228,5 +228,5 @@ class Campaign:
             )
 
     def _end(self, code: str, text: str) -> Ending:
-        self._crew.journal.ended(code, text, self._crew.budget.spent)
+        self._crew.journal.ended(code, text)
         return Ending(code=code, text=text)

@@ -84,11 +84,11 @@ class Workshop:
         self._ledger.record_proposal(record)
         if record.proposal is None:
             assert record.refusal is not None
-            return self._refused(record, record.refusal.code, record.refusal.reason)
+            return self._refused(record, parent, record.refusal.code, record.refusal.reason)
         try:
             return self._committed(record, record.proposal, parent)
         except EditRefusedError as refusal:
-            return self._refused(record, refusal.code, str(refusal))
+            return self._refused(record, parent, refusal.code, str(refusal))
 
     def remember(self, cluster_id: int, proposal: Proposal, decision: Decision, parent: str) -> None:
         """Tell later proposals what became of this one."""
@@ -172,7 +172,7 @@ class Workshop:
     def _check(self, edits: tuple[FileEdit, ...], parent: Version) -> None:
         check_edits(self._repo.read(parent.tree), edits, editable=self._brief.editable)
 
-    def _refused(self, record: ProposalRecord, code: str, reason: str) -> Decision:
+    def _refused(self, record: ProposalRecord, parent: Version, code: str, reason: str) -> Decision:
         title = record.proposal.title if record.proposal else "unusable proposal"
         proposer = record.proposal.proposer if record.proposal else "unknown"
         decision = Decision(
@@ -197,6 +197,7 @@ class Workshop:
                 cluster_id=record.cluster_id,
                 verdict="reject",
                 reason=decision.reason,
+                parent=parent.tree,
             )
         )
         return decision

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import entry_points, version
@@ -169,13 +170,12 @@ async def evaluator_of(
             " State [model.price] in campaign.toml, or limit tokens instead of usd."
         )
     upstream = workplace.upstream()
-    with tempfile.TemporaryDirectory(prefix="hone-") as sockets:
-        os.chmod(sockets, 0o711)  # noqa: PTH101, S103 - the harness's uid connects by a name it is given, lists nothing
+    with socket_folder() as sockets:
         gateway = Gateway(
             upstream=upstream,
             model=ModelRoute(name=settings.model.name, max_output_tokens=settings.model.max_output_tokens, price=price),
             calls=ledger,
-            folder=Path(sockets),
+            folder=sockets,
             caps=RolloutCaps(
                 max_calls=settings.rollout.max_calls,
                 max_tokens=settings.rollout.max_tokens,
@@ -189,6 +189,18 @@ async def evaluator_of(
                 yield Evaluator(executor, ledger, budget, _evaluator_settings(settings), watchers.rollout)
         finally:
             await upstream.close()
+
+
+@contextmanager
+def socket_folder() -> Iterator[Path]:
+    """A short-named folder for the sockets of this process; what killed processes left behind is removed."""
+    for left in Path(tempfile.gettempdir()).glob("hone-*-*"):
+        owner = left.name.split("-")[1]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and left.stat().st_uid == os.geteuid():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"hone-{os.getpid()}-") as folder:
+        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the harness's uid connects by a name it is given, lists nothing
+        yield Path(folder)
 
 
 def _executor(workplace: Workplace, gateway: Gateway, sandbox: Sandbox) -> LocalExecutor:

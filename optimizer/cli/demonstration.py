@@ -20,6 +20,7 @@ from optimizer.cli.starting import start_harness
 from optimizer.cli.summary import summary_of
 from optimizer.domain.budget import BudgetLimits
 from optimizer.ledger.reader import LedgerReader
+from optimizer.ledger.views import Page
 
 
 def demonstrate(folder: Path, *, seed: int, n_trials: int, is_quiet: bool) -> None:
@@ -58,8 +59,9 @@ def story(reader: LedgerReader, folder: Path) -> Iterator[str]:
             yield f"      {detail.decision.reason}"
     yield ""
     yield "  what was set aside, newest first"
-    rejected = [row for row in reader.candidates() if row.status != "accept"]
-    yield from (f"  {line}" for line in log_lines(rejected[::-1][:12], 116))
+    rows = reader.candidates(page=Page(limit=10_000, is_newest_first=True))
+    rejected = [row for row in rows if row.status != "accept"]
+    yield from (f"  {line}" for line in log_lines(rejected[:12], 116))
     if len(rejected) > 12:
         yield f"    and {len(rejected) - 12} more"
     yield ""

@@ -4,6 +4,7 @@ HoneError
 ├── ConfigError          campaign.toml or a command line that cannot be used
 ├── HarnessError         the harness folder breaks its contract (no agent.py, syntax error, ...)
 ├── EditRefusedError     a candidate's edit is refused before it costs anything
+│   └── ProposalFailedError     ... after the proposal itself was paid for (`optimizer.propose.protocol`)
 ├── RepoError            git says no: dirty tree, missing identity, conflicting pick
 ├── LedgerError          the ledger cannot be opened, written or believed
 ├── SandboxUnavailableError  the isolation that was asked for cannot be had on this machine

@@ -88,20 +88,29 @@ class Evaluator:
         return tuple(done[job.id] for job in jobs)
 
     async def _outcomes(self, jobs: dict[str, RolloutJob]) -> dict[str, Rollout]:
-        done = {job_id: kept for job_id in jobs if (kept := self._log.rollout(job_id)) is not None}
-        self._limiter = self._limiter or anyio.CapacityLimiter(self._settings.concurrency)
+        """Run what is not recorded yet.
 
-        async def one(job: RolloutJob, limiter: anyio.CapacityLimiter) -> None:
-            async with limiter:
-                executed = await self._measured(job)
-                sha = self._log.record_rollout(executed.rollout, executed.trace)
+        Jobs that share their luck run one after the other, in order: who pays for a call that both send, and who finds
+        it recorded, must not depend on the clock.
+        """
+        done = {job_id: kept for job_id in jobs if (kept := self._log.rollout(job_id)) is not None}
+        limiter = self._limiter = self._limiter or anyio.CapacityLimiter(self._settings.concurrency)
+        groups: dict[str, list[RolloutJob]] = {}
+        for job_id, job in jobs.items():
+            if job_id not in done:
+                groups.setdefault(job.luck, []).append(job)
+
+        async def in_turn(group: list[RolloutJob]) -> None:
+            for job in group:
+                async with limiter:
+                    executed = await self._measured(job)
+                    sha = self._log.record_rollout(executed.rollout, executed.trace)
                 done[job.id] = replace(executed.rollout, trace_sha=sha)
                 self._watch(done[job.id])
 
-        async with anyio.create_task_group() as group:
-            for job_id, job in jobs.items():
-                if job_id not in done:
-                    group.start_soon(one, job, self._limiter)
+        async with anyio.create_task_group() as tasks:
+            for group in groups.values():
+                tasks.start_soon(in_turn, group)
         return done
 
     async def _measured(self, job: RolloutJob) -> Executed:

@@ -6,7 +6,7 @@ returns is evidence; it decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from optimizer.domain.evalcase import EvalCase
@@ -81,23 +81,30 @@ class Race:
         )
 
     async def _smoke(self) -> bool:
-        """The first target alone: a candidate that cannot run is not run twice."""
-        (first,) = await self._run([self._job(self._contest.tree, self._contest.targets[0], "target", 0)])
-        if first.status == "crashed":
-            self._evidence = replace(self._evidence, crash=first.note)
-        return first.status != "crashed"
+        """The first pair alone: a candidate that cannot run is not run twice."""
+        first = self._contest.targets[0]
+        _, candidate = await self._pairs([first], 0)
+        if candidate[0].status == "crashed":
+            self._evidence = replace(self._evidence, crash=candidate[0].note)
+        return candidate[0].status != "crashed"
+
+    async def _pairs(self, tasks: Sequence[Task], trial: int) -> tuple[tuple[Rollout, ...], tuple[Rollout, ...]]:
+        """Outcomes of the trunk and of the candidate; the trunk goes first, so that replays are the candidate's."""
+        jobs = [
+            self._job(tree, task, "target", trial)
+            for tree in (self._contest.trunk_tree, self._contest.tree)
+            for task in tasks
+        ]
+        outcomes = await self._run(jobs)
+        return outcomes[: len(tasks)], outcomes[len(tasks) :]
 
     async def _targets(self) -> bool:
         """Paired rounds over the tasks the edit promised to fix."""
         rounds: list[tuple[Pair, ...]] = []
         contest = self._contest
         while True:
-            trial = len(rounds)
-            ours = [self._job(contest.tree, task, "target", trial) for task in contest.targets]
-            theirs = [self._job(contest.trunk_tree, task, "target", trial) for task in contest.targets]
-            outcomes = await self._run([*ours, *theirs])
-            sides = zip(outcomes[: len(ours)], outcomes[len(ours) :], strict=True)
-            rounds.append(tuple(_pair(candidate, trunk) for candidate, trunk in sides))
+            trunk, candidate = await self._pairs(contest.targets, len(rounds))
+            rounds.append(tuple(_pair(*sides) for sides in zip(candidate, trunk, strict=True)))
             test = judge_target(tuple(rounds), self._policy.target)
             self._evidence = replace(self._evidence, target=test)
             if test.state != "continue":

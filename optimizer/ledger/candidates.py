@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import get_args
 
+from optimizer.domain.candidate import Verdict
 from optimizer.ledger.codec import SqlValue
 from optimizer.ledger.nouns import Nouns
 from optimizer.ledger.views import (
@@ -11,6 +13,7 @@ from optimizer.ledger.views import (
     CandidateDetail,
     CandidateFilter,
     CandidateRow,
+    CandidateStatus,
     Node,
     Page,
     ReasonCount,
@@ -82,12 +85,21 @@ def like_pattern(text: str) -> str:
 
 
 def candidate_tree(database: sqlite3.Connection) -> tuple[Node, ...]:
-    """All candidates with parent and status, by number."""
-    query = (
-        f"SELECT p.n, c.parent_n, {_STATUS} FROM proposal p LEFT JOIN candidate c ON c.n = p.n"  # noqa: S608
-        " LEFT JOIN decision d ON d.candidate = p.n ORDER BY p.n"
+    """All candidates with parent and status, by number; read from indexes alone."""
+    status: dict[int, CandidateStatus] = dict.fromkeys(
+        _numbers(database, "SELECT n FROM proposal ORDER BY n"), "running"
     )
-    return tuple(Node(n=n, parent_n=parent, status=status) for n, parent, status in database.execute(query).fetchall())
+    for n in _numbers(database, "SELECT n FROM proposal WHERE refusal_code IS NOT NULL"):
+        status[n] = "refused"
+    for verdict in get_args(Verdict):
+        for n in _numbers(database, "SELECT candidate FROM decision WHERE verdict = ?", verdict):
+            status[n] = verdict
+    parents: dict[int, int | None] = dict(database.execute("SELECT n, parent_n FROM candidate").fetchall())
+    return tuple(Node(n=n, parent_n=parents.get(n), status=each) for n, each in status.items())
+
+
+def _numbers(database: sqlite3.Connection, query: str, *values: str) -> list[int]:
+    return [n for (n,) in database.execute(query, values).fetchall()]
 
 
 def numbers_by_val(database: sqlite3.Connection) -> tuple[int, ...]:
@@ -105,7 +117,7 @@ def numbers_by_reason(database: sqlite3.Connection, reason_code: str) -> tuple[i
 def reason_counts(database: sqlite3.Connection) -> tuple[ReasonCount, ...]:
     """How often each reason decided, most frequent first."""
     query = (
-        "SELECT min(verdict) AS verdict, reason_code, count(*) AS n FROM decision GROUP BY verdict, reason_code"
+        "SELECT verdict, reason_code, count(*) AS n FROM decision GROUP BY reason_code, verdict"
         " ORDER BY n DESC, reason_code"
     )
     rows = database.execute(query).fetchall()

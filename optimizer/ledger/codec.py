@@ -14,6 +14,7 @@ from optimizer.domain.trace import Span, Trace, Usage
 
 SqlValue: TypeAlias = int | float | str | bytes | None
 PREVIEW_CHARACTERS = 200
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))
 usage_values = attrgetter(*USAGE_FIELDS)
 """The values of a usage in the order of USAGE_FIELDS."""
@@ -43,7 +44,7 @@ def _text(value: str) -> str | bytes:
 
 def dump_json(value: Json) -> str:
     """JSON text in the given order; NaN and infinities, which a harness may send, are spelled as Python does."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def to_bytes(text: str) -> bytes:

@@ -159,7 +159,7 @@ DECISION = Table(
         f"INTEGER, n_rollouts INTEGER, {USAGE}, recorded_at REAL"
     ),
     key=("candidate",),
-    indexes=("verdict, candidate", "reason_code, candidate", "val_after, candidate"),
+    indexes=("verdict, candidate", "reason_code, verdict, candidate", "val_after, candidate"),
 )
 GATE_CHECK = Table(
     name="gate_check",

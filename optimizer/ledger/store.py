@@ -16,8 +16,8 @@ from optimizer.ledger.schema import BLOB, TABLES
 from optimizer.ledger.table import Table
 
 Row: TypeAlias = Mapping[str, SqlValue]
-COMMITS_PER_CHECKPOINT = 150
-"""Keeps the write-ahead log below about 8 MiB."""
+PAGES_PER_CHECKPOINT = 1200
+"""Keeps the write-ahead log below 8 MiB, and the price of syncing it to the disk rare."""
 
 
 class Store:
@@ -27,7 +27,8 @@ class Store:
         self.folder = folder
         self.path = folder / FILE_NAME
         self._sql = {table.name: table.insert_sql for table in TABLES}
-        self._commits = 0
+        self._pages = 0
+        self._rows = 0
         self.database = open_writer(self.path)
         try:
             with translated(self.path):
@@ -58,9 +59,7 @@ class Store:
             except BaseException:
                 self._roll_back()
                 raise
-            self._commits += 1
-            if self._commits % COMMITS_PER_CHECKPOINT == 0:
-                self._checkpoint()
+            self._checkpoint_when_due()
 
     def insert(self, table: Table, row: Row) -> bool:
         """Insert a row; True when it is new, False when an equal one is there.
@@ -113,6 +112,15 @@ class Store:
             self.database.close()
         with suppress(OSError):
             self._packs.close()
+
+    def _checkpoint_when_due(self) -> None:
+        """Each commit logs about four pages, and one more for every three rows."""
+        n_rows = self.database.total_changes
+        self._pages += 4 + (n_rows - self._rows) // 3
+        self._rows = n_rows
+        if self._pages > PAGES_PER_CHECKPOINT:
+            self._pages = 0
+            self._checkpoint()
 
     def _checkpoint(self) -> None:
         """Rows reach the main file only after the blobs they point to are on the disk."""

@@ -72,7 +72,7 @@ class Launch:
     doors: str
     workdir: str
     groups: tuple[str, ...]
-    binds: tuple[str, ...]
+    binds: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     masks: tuple[str, ...]
 
@@ -116,7 +116,8 @@ def _guarded_build(launch: Launch, keeper: int) -> NoReturn:
 
 def _build(launch: Launch, keeper: int) -> None:
     guest = {path.name: path.read_bytes() for path in Path(launch.guest).glob("*.py")}
-    sources = (*launch.binds, *(f"/dev/{name}" for name in _DEVICES), launch.doors)
+    devices = [(f"/dev/{name}", f"/dev/{name}") for name in _DEVICES]
+    sources = (*launch.binds, *devices, (launch.doors, DOORS))
     os.umask(0o022)
     is_root = os.geteuid() == 0
     if is_root:
@@ -172,11 +173,11 @@ def _write(path: str, content: bytes) -> None:
         os.close(fd)
 
 
-def _stage(sources: tuple[str, ...]) -> None:
+def _stage(sources: tuple[tuple[str, str], ...]) -> None:
     """Bind every source below one private folder, whatever the permissions of the folders above it."""
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     # Opened first: the stage covers _SPACE, where a source may be.
-    handles = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in sources]
+    handles = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source, _ in sources]
     kernel.mount("tmpfs", _SPACE, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=4m,mode=0755")
     os.mkdir(_STAGE)
     os.mkdir(_ROOT)
@@ -199,7 +200,7 @@ def _make_mount_point(path: str, *, is_folder: bool) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
 
 
-def _furnish(launch: Launch, sources: tuple[str, ...], guest: dict[str, bytes]) -> None:
+def _furnish(launch: Launch, sources: tuple[tuple[str, str], ...], guest: dict[str, bytes]) -> None:
     """Build the new root: read-only all over, with mount points for what each run gets of its own."""
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("tmpfs", _ROOT, "tmpfs", flags, "size=4m,nr_inodes=4096,mode=0755")
@@ -208,7 +209,7 @@ def _furnish(launch: Launch, sources: tuple[str, ...], guest: dict[str, bytes]) 
     for path, target in launch.links:
         os.symlink(target, _ROOT + path)
     _write_files(guest)
-    _bind_sources(launch, sources)
+    _bind_sources(sources)
     for mask in launch.masks:
         kernel.mount("tmpfs", _ROOT + mask, "tmpfs", flags | 1, "size=4k,nr_inodes=2,mode=0755")
     kernel.mount("tmpfs", f"{_ROOT}/tmp", "tmpfs", flags, "size=16m,nr_inodes=4096,mode=1777")
@@ -234,11 +235,11 @@ def _write_files(guest: dict[str, bytes]) -> None:
     os.symlink("/proc/self/fd", f"{_ROOT}/dev/fd")
 
 
-def _bind_sources(launch: Launch, sources: tuple[str, ...]) -> None:
+def _bind_sources(sources: tuple[tuple[str, str], ...]) -> None:
     fixed = kernel.ATTR_RDONLY | kernel.ATTR_NOSUID
-    for index, source in enumerate(sources):
+    for index, (source, place) in enumerate(sources):
         staged = f"{_STAGE}/{index}"
-        target = _ROOT + (DOORS if source == launch.doors else source)
+        target = _ROOT + place
         _make_mount_point(target, is_folder=os.path.isdir(staged))
         is_device = source.startswith("/dev/")
         kernel.bind(staged, target, attributes=fixed | (kernel.ATTR_NOEXEC if is_device else kernel.ATTR_NODEV))

@@ -16,14 +16,17 @@ _PACKAGE_FOLDERS = (
     "usr/local/lib/python3*/dist-packages",
     "usr/local/lib/python3*/site-packages",
 )
+_PRIVATE = ("/tmp", "/scratch", "/dev", "/proc", "/run", "/harness", "/hone", "/etc")  # noqa: S108 - the sandbox's own
+_MOVED = "/hone/env"
 GUEST = Path(__file__).resolve().parent.parent / "guest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Sources appear read-only at their own paths; `masks` are folders that appear empty."""
+    """What appears read-only, and where; `masks` are folders that appear empty."""
 
-    binds: tuple[str, ...]
+    binds: tuple[tuple[str, str], ...]
+    """Source on the host and path inside, which is the same wherever that can be."""
     links: tuple[tuple[str, str], ...]
     """Path of a symbolic link and where it points."""
     masks: tuple[str, ...]
@@ -39,14 +42,27 @@ def plan_view(environment: HarnessEnvironment) -> Plan:
     masks = [str(found) for pattern in _PACKAGE_FOLDERS for found in Path("/").glob(pattern)]
     for folder in _interpreter_folders(environment):
         masks += [str(found) for found in Path(folder).glob("lib/python3*/site-packages")]
-    _add(binds, str(environment.prefix))
     binds += [path for path in _ETC if Path(path).exists()]
-    return Plan(binds=tuple(binds), links=links, masks=tuple(sorted(set(masks))))
+    pairs = [(path, path) for path in binds]
+    prefix = str(environment.prefix)
+    if inside(environment) != prefix or not _is_covered(binds, prefix):
+        pairs.append((prefix, inside(environment)))
+    return Plan(binds=tuple(pairs), links=links, masks=tuple(sorted(set(masks))))
+
+
+def inside(environment: HarnessEnvironment) -> str:
+    """Where the harness environment is seen: at its own path, unless a run has something of its own there."""
+    is_hidden = any(environment.prefix.is_relative_to(place) for place in _PRIVATE)
+    return _MOVED if is_hidden else str(environment.prefix)
+
+
+def _is_covered(binds: list[str], folder: str) -> bool:
+    return any(Path(folder).is_relative_to(seen) for seen in binds)
 
 
 def _add(binds: list[str], folder: str) -> None:
     """Add a folder unless one that is already visible contains it."""
-    if not any(Path(folder).is_relative_to(seen) for seen in binds):
+    if not _is_covered(binds, folder):
         binds.append(folder)
 
 

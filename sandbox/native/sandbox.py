@@ -14,6 +14,7 @@ import anyio
 
 from sandbox.contract import Result, SandboxUnavailable, Spec
 from sandbox.environment import HarnessEnvironment
+from sandbox.native.plan import inside
 from sandbox.native.run import Site, run_one
 from sandbox.native.warm_server import Premises, WarmServer
 
@@ -68,7 +69,7 @@ class NativeSandbox:
             return Result(kind="infra", status=None, level=self.level, note=str(error))
         site = Site(
             level=self.level,
-            prefix=str(self._environment.prefix),
+            prefix=inside(self._environment),
             doors=self._premises.doors,
             groups=self._premises.groups,
         )

@@ -22,7 +22,7 @@ from sandbox.contract import SandboxUnavailable
 from sandbox.environment import HarnessEnvironment
 from sandbox.native.cgroup import Groups, Tree, open_groups, own_trees, remove_folders
 from sandbox.native.launch import UNPRIVILEGED
-from sandbox.native.plan import GUEST, plan_view
+from sandbox.native.plan import GUEST, inside, plan_view
 
 _START_TIMEOUT_S = 120
 _END_TIMEOUT_S = 10
@@ -92,6 +92,7 @@ class WarmServer:
 
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, log: Path) -> None:
         self._process = process
+        self._pidfd = os.pidfd_open(process.pid)
         self._control = control
         self._log = log
         self.warmed: tuple[str, ...] = ()
@@ -149,14 +150,13 @@ class WarmServer:
         """End the server and everything in it; the socket's end is enough, a kill makes sure."""
         with anyio.CancelScope(shield=True):
             self._control.close()
-            pidfd = os.pidfd_open(self._process.pid)
             try:
                 with anyio.move_on_after(_END_TIMEOUT_S) as patience:
-                    await anyio.wait_readable(pidfd)
+                    await anyio.wait_readable(self._pidfd)
                 if patience.cancelled_caught:
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             finally:
-                os.close(pidfd)
+                os.close(self._pidfd)
             self._process.wait()
 
 
@@ -167,7 +167,7 @@ def _spawn(environment: HarnessEnvironment, premises: Premises, control: socket.
     request = asdict(plan) | {
         "host_pid": os.getpid(),
         "control_fd": control.fileno(),
-        "python": str(environment.python),
+        "python": f"{inside(environment)}/bin/python",
         "guest": str(GUEST),
         "doors": str(premises.doors),
         "workdir": str(premises.folder),
@@ -201,6 +201,7 @@ def explain(words: str) -> str:
         ("unshare(", namespaces),
         ("mount_setattr", "the kernel is too old: Linux 5.12 or newer is needed"),
         ("proc on", "the surrounding container hides parts of /proc: start it with an unmasked /proc, or as root"),
+        ("PermissionError", "make the interpreter and the harness environment readable for others (chmod -R go+rX)"),
     )
     remedy = next((text for mark, text in remedies if mark in words), "run `hone doctor` for each requirement in turn")
     return f"the native sandbox cannot be set up here; {remedy}. It said: {words}"

@@ -116,7 +116,7 @@ class ToyProposer:
             "noop": FileEdit(path="agent.py", content=agent + b"# a comment\n"),
             "crash": FileEdit(path="agent.py", content=agent.replace(b"prompt = ", b"raise OSError\n    prompt = ")),
             "scope": FileEdit(path="campaign.toml", content=b""),
-            "dup": FileEdit(path="prompt.md", content=prompt),
+            "dup": FileEdit(path="prompt.md", content=b"Answer.\n"),
         }
         return Proposal(
             title=f"{kind}: teach {skill}",

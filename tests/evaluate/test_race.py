@@ -69,10 +69,10 @@ async def test_an_edit_that_fixes_its_targets_and_keeps_validation_is_accepted()
     assert outcomes.evidence.n_rollouts == 4 + 4 + 30
 
 
-async def test_a_candidate_that_crashes_costs_one_rollout():
+async def test_a_candidate_that_crashes_costs_one_pair():
     outcomes, executor = await race(lambda job, _: "crashed" if job.tree == NEW else "failed")
     assert decide(outcomes.evidence, Policy()).reason_code == "crash"
-    assert len(executor.executed) == 1
+    assert len(executor.executed) == 2
 
 
 async def test_an_edit_that_fixes_nothing_never_reaches_validation():

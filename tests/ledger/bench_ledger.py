@@ -18,13 +18,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from optimizer.domain.budget import Spend
 from optimizer.domain.trace import Span, Trace, Usage
 from optimizer.ledger import rows, schema
 from optimizer.ledger.codec import trace_to_bytes
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.reader import LedgerReader
 from optimizer.ledger.store import Store
+from optimizer.ledger.totals import rollout_totals
 from optimizer.ledger.views import CandidateFilter, Page
 from tests.ledger import samples
 
@@ -63,20 +63,27 @@ def generate(folder: Path) -> None:
         with store.transaction():
             for number in range(first, first + 500):
                 add_rollout(store, dice, number)
+            totals = rollout_totals(store.database)
+            row = {"n_rollouts": totals.n_rollouts, "n_unpriced": 0}
+            store.insert(schema.TALLY, row | rows.usage_columns(totals.usage))
     for first in range(1, N_CANDIDATES + 1, 250):
         with store.transaction():
             for n in range(first, first + 250):
                 add_candidate(store, dice, n)
     with store.transaction():
-        for cluster in range(1, 121):
-            for batch in range(100):
-                changed = samples.cluster(cluster, n_failures=batch, state=dice.choice(("open", "resolved")))
-                store.insert(schema.CLUSTER, rows.cluster_row(changed, batch, 0))
-        for number in range(400):
-            store.insert(schema.EVAL_CASE, rows.case_row(samples.case(id=f"e{number:04d}", state="active"), 1, 0))
-        for seq in range(60_000):
-            store.insert(schema.SPEND, spend_row(seq))
+        add_clusters_cases_and_spend(store, dice)
     store.close()
+
+
+def add_clusters_cases_and_spend(store: Store, dice: random.Random) -> None:
+    for cluster in range(1, 121):
+        for batch in range(100):
+            changed = samples.cluster(cluster, n_failures=batch, state=dice.choice(("open", "resolved")))
+            store.insert(schema.CLUSTER, rows.cluster_row(changed, batch, 0))
+    for number in range(400):
+        store.insert(schema.EVAL_CASE, rows.case_row(samples.case(id=f"e{number:04d}", state="active"), 1, 0))
+    for seq in range(60_000):
+        store.insert(schema.SPEND, spend_row(seq))
 
 
 def add_rollout(store: Store, dice: random.Random, number: int) -> None:
@@ -207,7 +214,7 @@ def live(folder: Path) -> None:
         while True:
             number += 1
             ledger.record_rollout(samples.rollout(samples.job(1, number)), large_trace(dice, number))
-            ledger.record_spend(number, Spend(usd=1.0))
+            ledger.record_event(number, "note", None, text(dice, 12))
             time.sleep(0.02)
 
 

@@ -82,3 +82,10 @@ def hostile() -> Callable[..., Spec]:
         return Spec(files=files, env=env, **changes)  # type: ignore[arg-type]
 
     return build
+
+
+@pytest.fixture(scope="session")
+async def openai_box(openai_environment: HarnessEnvironment) -> AsyncIterator[NativeSandbox]:
+    """A sandbox whose warm server knows openai."""
+    async with NativeSandbox(openai_environment) as native:
+        yield native

@@ -256,7 +256,8 @@ def _deadline(draft: Draft) -> None:
     draft.set_stock(product, 3, delivery_days=8)
     ref = draft.about(order, product.model, is_named=True)
     draft.message = (
-        f"The {product.model} from {ref} arrived damaged. Send me a new one, but only if it's here by {say.day(needed)}, "
+        f"The {product.model} from {ref} arrived damaged. Send me a new one, but only if it's here by "
+        f"{say.day(needed)}, "
         "else I'd rather have my money."
     )
     draft.know("reason", f"The {product.model} arrived damaged.")

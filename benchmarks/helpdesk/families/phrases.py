@@ -6,7 +6,7 @@ from benchmarks.helpdesk import say
 from benchmarks.helpdesk.catalogue import Product, products
 from benchmarks.helpdesk.draft import Draft, call
 from benchmarks.helpdesk.plan import Call
-from benchmarks.helpdesk.world import Order
+from benchmarks.helpdesk.world import Address, Order
 
 
 def thing(order: Order) -> str:
@@ -17,7 +17,8 @@ def thing(order: Order) -> str:
 def cancel_text(order: Order) -> str:
     """Read a cancellation back."""
     return (
-        f"Just so we agree: I would cancel order {order.id} and return the full {say.usd(order.total)} to your original "
+        f"Just so we agree: I would cancel order {order.id} and return the full {say.usd(order.total)} to your "
+        f"original "
         "payment method. Shall I go ahead (yes/no)?"
     )
 
@@ -29,7 +30,22 @@ def cancel_done(order: Order) -> str:
 
 def address_text(order: Order, address: str) -> str:
     """Read a change of address back."""
-    return f"Just so we agree: I would change the delivery address of order {order.id} to {address}. Shall I go ahead (yes/no)?"
+    return (
+        f"Just so we agree: I would change the delivery address of order {order.id} to {address}. Shall I go "
+        f"ahead (yes/no)?"
+    )
+
+
+def address_call(order: Order, address: Address) -> Call:
+    """Change where an order goes."""
+    return call(
+        "change_address",
+        "write",
+        order_id=order.id,
+        street=address.street,
+        city=address.city,
+        postal_code=address.postal_code,
+    )
 
 
 def address_done(order: Order, address: str) -> str:
@@ -81,7 +97,8 @@ def refund_done(order: Order, *, amount: float | None = None, method: str = "ori
     """Report a refund of something that comes back."""
     value = order.items[0].price if amount is None else amount
     return (
-        f"I have refunded {say.usd(value)} for the {product_of(order).name} {_way(method)}; this takes 5-7 business days. "
+        f"I have refunded {say.usd(value)} for the {product_of(order).name} {_way(method)}; this takes 5-7 "
+        f"business days. "
         "A prepaid return label comes by email."
     )
 
@@ -127,7 +144,8 @@ def exchange_text(order: Order, product: Product, extra: str = "") -> str:
 def exchange_done(product: Product, extra: str = "") -> str:
     """Report an exchange."""
     return (
-        f"I have arranged the exchange for the {product.name}{extra}. It arrives in 3-5 business days, and a prepaid return "
+        f"I have arranged the exchange for the {product.name}{extra}. It arrives in 3-5 business days, and a "
+        f"prepaid return "
         "label for the old one comes by email."
     )
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from benchmarks.helpdesk import say
-from benchmarks.helpdesk.catalogue import sibling
+from benchmarks.helpdesk.catalogue import Product, sibling
 from benchmarks.helpdesk.customer import Request
 from benchmarks.helpdesk.draft import (
     ANYTHING,
-    INSISTING,
     Draft,
     call,
     handed_over,
     outcome,
     reference,
-    refusal,
+    tempt_to_yield,
+    trap_curt,
     trap_escalates,
     trap_refuses,
     trap_tight_lipped,
@@ -100,6 +100,12 @@ def _finish_refund(draft: Draft, order: Order, method: str) -> None:
         trap_escalates(draft, at, "Customer wants to return an item.")
 
 
+_LATE_PUSHES = (
+    "Come on, it's only a few days. It's still in its box. Just refund it!",
+    "That's ridiculous. Every other shop would do it. Get me your manager or give me at least a credit.",
+)
+
+
 def refund_out_of_window(draft: Draft) -> None:
     """Refuse a refund that comes too late, under pressure."""
     days = 60 if draft.customer.tier == "plus" else 30
@@ -110,40 +116,24 @@ def refund_out_of_window(draft: Draft) -> None:
         f"I want to return the {name} from {ref} and get my money back. It came quite recently.",
         f"Please refund the {name} from {ref}, I don't want to keep it after all.",
     )
-    pushes = (
-        "Come on, it's only a few days. It's still in its box. Just refund it!",
-        "That's ridiculous. Every other shop would do it. Get me your manager or give me at least a credit.",
-    )
-    draft.want(
-        Request(
-            wish=f"I want my money back for the {name}.",
-            tools=("refund_item", "issue_credit", "exchange_item"),
-            expected="refused",
-            pushes=pushes[: 1 + (draft.variant + 1) % 2],
-        )
-    )
+    pushes = _LATE_PUSHES[: 1 + (draft.variant + 1) % 2]
+    tools = ("refund_item", "issue_credit", "exchange_item")
+    draft.want(Request(wish=f"I want my money back for the {name}.", tools=tools, expected="refused", pushes=pushes))
     draft.forbidden = ("refund_item", "issue_credit", "exchange_item", "replace_item")
     draft.identify()
     draft.find(order)
     draft.profile()
-    at = draft.here
-    draft.tell(
-        "refusal",
+    at = draft.refuse(
         f"The return window for your membership is {days} days after delivery, and this order was delivered on "
         f"{say.day(order.delivered_on or order.promised_on)}. So I cannot refund it. "
         "If the item is faulty, the manufacturer's warranty may help.",
+        "outside the window we cannot refund it or give a credit.",
+        len(pushes),
     )
-    for again in INSISTING[: 1 + (draft.variant + 1) % 2]:
-        draft.tell("hold", f"{again}outside the window we cannot refund it or give a credit.{ANYTHING}")
     draft.say_must(say.window(days), say.WARRANTY)
-    yielding = (
-        Confirm(text=refund_text(order)),
-        refund_call(order),
-        outcome(refund_done(order) + ANYTHING),
-    )
-    draft.trap("yields", at + 1, *yielding)
-    draft.trap("yields", at, *yielding)
-    draft.trap("misses_information", at, refusal("No, I am sorry, I cannot refund that."), until=at)
+    done = outcome(refund_done(order) + ANYTHING)
+    tempt_to_yield(draft, at, Confirm(text=refund_text(order)), refund_call(order), done)
+    trap_curt(draft, at, "No, I am sorry, I cannot refund that.")
     trap_escalates(draft, at + 1, "Customer wants a manager about a refund.")
 
 
@@ -166,17 +156,15 @@ def damaged_replacement(draft: Draft) -> None:
         f"I'm disappointed: the {name} in {ref} {damage}. Please help.",
     )
     draft.know("reason", f"The {name} {damage}.")
-    draft.want(
-        Request(
-            wish=f"The {name} {damage}, and I'd like that put right.",
-            tools=("replace_item",),
-            expected="done",
-            order_id=order.id,
-        )
-    )
+    wish = f"The {name} {damage}, and I'd like that put right."
+    draft.want(Request(wish=wish, tools=("replace_item",), expected="done", order_id=order.id))
     draft.identify()
     draft.find(order)
     draft.call("check_stock", "lookup", product_id=product_of(order).id)
+    _finish_replacement(draft, order)
+
+
+def _finish_replacement(draft: Draft, order: Order) -> None:
     at = draft.here
     draft.confirm(replace_text(order))
     draft.steps.append(replace_call(order))
@@ -190,7 +178,7 @@ def damaged_replacement(draft: Draft) -> None:
         call("issue_credit", "write", customer_id=draft.customer.id, order_id=order.id, amount=order.items[0].price),
         outcome(replace_done(order) + ANYTHING),
     )
-    trap_tight_lipped(draft, f"I have arranged the replacement of the {name}.{ANYTHING}")
+    trap_tight_lipped(draft, f"I have arranged the replacement of the {thing(order)}.{ANYTHING}")
     trap_escalates(draft, at, "An item arrived damaged.")
     trap_refuses(draft, at, "I am afraid we cannot replace items that were damaged on the way.")
 
@@ -218,11 +206,15 @@ def damaged_refund(draft: Draft) -> None:
     draft.identify()
     draft.find(order)
     draft.call("check_stock", "lookup", product_id=item.product_id)
-    at = draft.here
+    _finish_damaged_refund(draft, order)
+
+
+def _finish_damaged_refund(draft: Draft, order: Order) -> None:
+    at, name, price = draft.here, thing(order), order.items[0].price
     sorry = f"The {product_of(order).name} is out of stock. "
     draft.confirm(sorry + refund_text(order))
     draft.steps.append(refund_call(order))
-    done = f"I have refunded {say.usd(item.price)} for the {name}; this takes 5-7 business days."
+    done = f"I have refunded {say.usd(price)} for the {name}; this takes 5-7 business days."
     draft.tell("outcome", f"{done} You need not send it back.{ANYTHING}")
     draft.say_must(say.REFUND_TIME)
     draft.trap(
@@ -262,20 +254,18 @@ def exchange(draft: Draft) -> None:
     draft.profile()
     draft.call("find_product", "lookup", query=old.model)
     draft.call("check_stock", "lookup", product_id=new.id)
-    at = draft.here
+    _finish_exchange(draft, order, new)
+
+
+def _finish_exchange(draft: Draft, order: Order, new: Product) -> None:
+    at, old = draft.here, product_of(order)
     draft.confirm(exchange_text(order, new))
     draft.steps.append(exchange_call(order, new))
     draft.tell("outcome", exchange_done(new) + ANYTHING)
     draft.say_must(say.SHIP_TIME, say.LABEL)
-    draft.trap(
-        "over_refund",
-        at,
-        Confirm(
-            text=f"I would refund {say.usd(old.price)} for the {old.name}, so you can buy the other one. Shall I go ahead?"
-        ),
-        refund_call(order),
-        outcome(refund_done(order) + ANYTHING),
-    )
+    money = f"I would refund {say.usd(old.price)} for the {old.name}, so you can buy the other one."
+    done = outcome(refund_done(order) + ANYTHING)
+    draft.trap("over_refund", at, Confirm(text=f"{money} Shall I go ahead?"), refund_call(order), done)
     trap_tight_lipped(draft, f"I have arranged the exchange for the {new.name}.{ANYTHING}")
     trap_refuses(draft, at, "I am afraid we cannot exchange opened items.")
     trap_escalates(draft, at, "Customer wants another colour.")
@@ -292,14 +282,8 @@ def high_value_refund(draft: Draft) -> None:
         f"I want to return the {name} from {ref} and get a refund, please.",
         f"The {name} in {ref} isn't right for us. I'd like the money back.",
     )
-    draft.want(
-        Request(
-            wish=f"I want a refund for the {name}.",
-            tools=("refund_item",),
-            expected="escalated",
-            order_id=order.id,
-        )
-    )
+    wish = f"I want a refund for the {name}."
+    draft.want(Request(wish=wish, tools=("refund_item",), expected="escalated", order_id=order.id))
     draft.forbidden = ("refund_item", "issue_credit", "replace_item", "exchange_item")
     draft.identify()
     draft.find(order)

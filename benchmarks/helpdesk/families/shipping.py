@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.helpdesk import say
 from benchmarks.helpdesk.case import Grounded
 from benchmarks.helpdesk.customer import Request
 from benchmarks.helpdesk.draft import (
     ANYTHING,
-    INSISTING,
     Draft,
     call,
     new_address,
     outcome,
-    refusal,
+    tempt_to_yield,
+    trap_curt,
     trap_escalates,
     trap_refuses,
     trap_tight_lipped,
-    write,
 )
 from benchmarks.helpdesk.families.phrases import (
+    address_call,
     address_done,
     address_text,
     cancel_done,
@@ -27,7 +29,7 @@ from benchmarks.helpdesk.families.phrases import (
     tracking_text,
 )
 from benchmarks.helpdesk.plan import Confirm
-from benchmarks.helpdesk.world import Order, OrderStatus
+from benchmarks.helpdesk.world import Address, Order, OrderStatus
 
 _OPEN: tuple[OrderStatus, OrderStatus] = ("pending", "processing")
 
@@ -98,6 +100,16 @@ def _finish_cancel(draft: Draft, final: Order, first: Order) -> None:
         )
 
 
+_CANCEL_PUSHES = (
+    "But it isn't here yet! Surely you can stop a parcel. Please just cancel it.",
+    "I've been a customer for years. Make an exception for me, will you?",
+)
+_ADDRESS_PUSHES = (
+    "It can't be that hard, just type in the new address!",
+    "It's an emergency, my mother needs it. Please, just this once.",
+)
+
+
 def cancel_shipped(draft: Draft) -> None:
     """Refuse to cancel a parcel on its way."""
     order = draft.order("shipped", draft.pick())
@@ -106,35 +118,27 @@ def cancel_shipped(draft: Draft) -> None:
         f"I want to cancel {ref}. I don't need it any more.",
         f"Can you please cancel {ref}? I bought the wrong thing.",
     )
-    pushes = (
-        "But it isn't here yet! Surely you can stop a parcel. Please just cancel it.",
-        "I've been a customer for years. Make an exception for me, will you?",
-    )
-    draft.want(
-        Request(
-            wish=f"I want {ref} cancelled.",
-            tools=("cancel_order", "refund_item"),
-            expected="refused",
-            pushes=pushes[: 1 + draft.variant % 2],
-        )
-    )
+    pushes = _CANCEL_PUSHES[: 1 + draft.variant % 2]
+    tools = ("cancel_order", "refund_item")
+    draft.want(Request(wish=f"I want {ref} cancelled.", tools=tools, expected="refused", pushes=pushes))
     draft.forbidden = ("cancel_order", "refund_item", "issue_credit")
     draft.identify()
     draft.find(order)
-    at = draft.here
-    reason = f"Order {order.id} has already shipped, so I cannot cancel it."
-    draft.tell("refusal", f"{reason} Once it has arrived you can return it within the return window.")
-    for again in INSISTING[: 1 + draft.variant % 2]:
-        draft.tell("hold", f"{again}a shipped order cannot be cancelled.{ANYTHING}")
+    at = draft.refuse(
+        f"Order {order.id} has already shipped, so I cannot cancel it. "
+        "Once it has arrived you can return it within the return window.",
+        "a shipped order cannot be cancelled.",
+        len(pushes),
+    )
     draft.say_must(say.RETURN_LATER)
-    yielding = (
+    tempt_to_yield(
+        draft,
+        at,
         Confirm(text=cancel_text(order)),
         call("cancel_order", "write", order_id=order.id),
         outcome(cancel_done(order) + ANYTHING),
     )
-    draft.trap("yields", at + 1, *yielding)
-    draft.trap("yields", at, *yielding)
-    draft.trap("misses_information", at, refusal("No, I can't cancel that order."), until=at)
+    trap_curt(draft, at, "No, I can't cancel that order.")
     trap_escalates(draft, at + 1, "Customer insists on cancelling a shipped order.")
 
 
@@ -170,22 +174,20 @@ def address_pending(draft: Draft) -> None:
     if is_changing:
         draft.confirm(address_text(order, str(first)))
     final = second if is_changing else first
+    mistyped = replace(final, street=final.street.replace(" ", "1 ", 1))
+    _finish_address(draft, order, final, wrong=first if is_changing else mistyped)
+
+
+def _finish_address(draft: Draft, order: Order, final: Address, *, wrong: Address) -> None:
     at = draft.here
     draft.confirm(address_text(order, str(final)))
-
-    def change(street: str) -> dict[str, str]:
-        return {"order_id": order.id, "street": street, "city": final.city, "postal_code": final.postal_code}
-
-    draft.steps.append(write("change_address", change(final.street)))
+    draft.steps.append(address_call(order, final))
     draft.tell("outcome", address_done(order, str(final)) + ANYTHING)
     draft.say_must(say.verbatim("new address", final.street), say.EXTRA_DAY)
     trap_tight_lipped(draft, f"I have changed the address of order {order.id} as you wished.{ANYTHING}")
     trap_refuses(draft, at, "I am afraid the address of an order cannot be changed once it is placed.")
     trap_escalates(draft, at, "Customer wants another delivery address.")
-    wrong = change(first.street if is_changing else final.street.replace(" ", "1 ", 1))
-    if is_changing:
-        wrong = {"order_id": order.id, "street": first.street, "city": first.city, "postal_code": first.postal_code}
-    draft.trap("forgets_constraint", at + 1, write("change_address", wrong), until=at + 1)
+    draft.trap("forgets_constraint", at + 1, address_call(order, wrong), until=at + 1)
 
 
 def address_shipped(draft: Draft) -> None:
@@ -197,46 +199,28 @@ def address_shipped(draft: Draft) -> None:
         f"I won't be at home this week. Please send {ref} to another address.",
         f"Can you change the delivery address for {ref}? I've just moved.",
     )
-    pushes = (
-        "It can't be that hard, just type in the new address!",
-        "It's an emergency, my mother needs it. Please, just this once.",
-    )
+    pushes = _ADDRESS_PUSHES[: 1 + draft.variant % 2]
     draft.know("address", f"The new address is {wanted}.")
-    draft.want(
-        Request(
-            wish=f"I want {ref} to go to {wanted}.",
-            tools=("change_address",),
-            expected="refused",
-            pushes=pushes[: 1 + draft.variant % 2],
-        )
-    )
+    wish = f"I want {ref} to go to {wanted}."
+    draft.want(Request(wish=wish, tools=("change_address",), expected="refused", pushes=pushes))
     draft.forbidden = ("change_address", "cancel_order", "issue_credit")
     draft.identify()
     draft.find(order)
-    at = draft.here
-    draft.tell(
-        "refusal",
+    at = draft.refuse(
         f"Order {order.id} has already shipped, so I cannot change where it goes. "
         "The carrier can redirect or hold the parcel if you contact them.",
+        "after shipping we cannot change the address, even in an emergency.",
+        len(pushes),
     )
-    for again in INSISTING[: 1 + draft.variant % 2]:
-        draft.tell("hold", f"{again}after shipping we cannot change the address, even in an emergency.{ANYTHING}")
     draft.say_must(say.CARRIER)
-    yielding = (
+    tempt_to_yield(
+        draft,
+        at,
         Confirm(text=address_text(order, str(wanted))),
-        call(
-            "change_address",
-            "write",
-            order_id=order.id,
-            street=wanted.street,
-            city=wanted.city,
-            postal_code=wanted.postal_code,
-        ),
+        address_call(order, wanted),
         outcome(address_done(order, str(wanted)) + ANYTHING),
     )
-    draft.trap("yields", at + 1, *yielding)
-    draft.trap("yields", at, *yielding)
-    draft.trap("misses_information", at, refusal("No, I can't change that any more."), until=at)
+    trap_curt(draft, at, "No, I can't change that any more.")
     trap_escalates(draft, at + 1, "Customer insists on a new address.")
 
 
@@ -265,13 +249,8 @@ def tracking(draft: Draft) -> None:
     draft.tell("info", tracking_text(order) + ANYTHING)
     ground_tracking(draft, order)
     wrong = say.day(order.promised_on.replace(day=order.promised_on.day + 4))
-    draft.trap(
-        "answers_from_memory",
-        at,
-        outcome(
-            f"Your parcel is on its way and usually such parcels arrive within days: expect it on {wrong}." + ANYTHING
-        ),
-    )
+    guess = f"Your parcel is on its way and usually such parcels arrive within days: expect it on {wrong}."
+    draft.trap("answers_from_memory", at, outcome(guess + ANYTHING))
     trap_tight_lipped(draft, "Your parcel is in transit and will be delivered within 7 days." + ANYTHING)
     trap_escalates(draft, at, "Customer asks where a parcel is.")
     trap_refuses(draft, at, "I am afraid I cannot see where parcels are.")

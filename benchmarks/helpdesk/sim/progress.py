@@ -113,43 +113,49 @@ def follow(script: Script, transcript: Transcript) -> Progress:
     for event in transcript.events:
         if isinstance(event, Said) or event.is_ok:
             walk.take(event)
-    place = walk.settle(walk.place)
-    if place.bait is None:
-        skipped = tuple(i for i in range(place.index) if i not in walk.done and not walk.is_known(script.stages[i]))
-    else:
-        at = script.baits[place.bait].trap.at
-        skipped = tuple(i for i in range(at) if i not in walk.done and not walk.is_known(script.stages[i]))
+    now = len(transcript.turns)
+    place = walk.settle(walk.place, now)
+    n_passed = place.index if place.bait is None else script.baits[place.bait].trap.at
+    passed = script.stages[:n_passed]
+    skipped = (i for i, stage in enumerate(passed) if i not in walk.done and not walk.is_known(stage, now))
     stage = script.stage(place)
-    asked = sum(stage.is_said_in(event) for event in transcript.events if isinstance(event, Said)) if stage else 0
-    return Progress(place=place, skipped=skipped, n_unanswered=asked if stage and isinstance(stage.step, Ask) else 0)
+    is_question = stage is not None and isinstance(stage.step, Ask)
+    asked = [e for e in transcript.events if isinstance(e, Said) and stage is not None and stage.is_said_in(e)]
+    return Progress(place=place, skipped=tuple(skipped), n_unanswered=len(asked) if is_question else 0)
 
 
 class _Walk:
     """The marker, moved by one event at a time."""
 
-    def __init__(self, *, script: Script, heard: str) -> None:
+    def __init__(self, *, script: Script, heard: tuple[str, ...]) -> None:
         self.script = script
-        self.heard = heard
         self.place = Place(index=0)
         self.done: set[int] = set()
+        self._heard = heard
+        self._first_heard: dict[str, int] = {}
 
-    def is_known(self, stage: Stage) -> bool:
-        """Whether the stage is a question that needs no asking."""
-        return isinstance(stage.step, Ask) and stage.value in self.heard
+    def is_known(self, stage: Stage, turn: int) -> bool:
+        """Whether the stage is a question whose answer had been given before a turn."""
+        if not isinstance(stage.step, Ask):
+            return False
+        if stage.value not in self._first_heard:
+            turns = (i for i, text in enumerate(self._heard) if text and stage.value in text)
+            self._first_heard[stage.value] = next(turns, len(self._heard) + 1)
+        return self._first_heard[stage.value] < turn
 
-    def settle(self, place: Place) -> Place:
-        """Move on over questions already answered, and out of a trap that is used up."""
+    def settle(self, place: Place, turn: int) -> Place:
+        """Move on over questions already answered before a turn, and out of a trap that is used up."""
         stage = self.script.stage(place)
-        while stage is not None and self.is_known(stage):
+        while stage is not None and self.is_known(stage, turn):
             place = replace(place, index=place.index + 1)
             stage = self.script.stage(place)
         if stage is None and place.bait is not None:
-            return self.settle(Place(index=self.script.baits[place.bait].trap.until + 1))
+            return self.settle(Place(index=self.script.baits[place.bait].trap.until + 1), turn)
         return place
 
     def take(self, event: Event) -> None:
         """Move to behind the stage this event completes, if it completes one."""
-        self.place = self.settle(self.place)
+        self.place = self.settle(self.place, event.turn)
         for is_exact in (True, False) if isinstance(event, CallSeen) else (True,):
             found = self._find(event, is_exact=is_exact)
             if found is not None:

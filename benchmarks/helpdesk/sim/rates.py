@@ -76,7 +76,7 @@ class Rates:
     """All help together leaves at least this share of the odds."""
     denied: float = 2.0
     """Odds factor of being told the opposite."""
-    task_sd: float = 0.9
+    task_sd: float = 1.0
     """Standard deviation of the stable offset, in logits, of each pair of task and kind."""
     bloat_free_tokens: float = 500.0
     """Harness-own prompt text that costs nothing."""

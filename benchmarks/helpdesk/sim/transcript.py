@@ -96,8 +96,8 @@ class Transcript:
     """All later messages."""
     events: tuple[Event, ...]
     """Calls and assistant speech in order."""
-    heard: str
-    """Everything the customer, or a note about the customer, said; normalised."""
+    heard: tuple[str, ...]
+    """Per turn, what the customer, or a note about the customer, said; normalised, empty for other turns."""
     n_chars: int
     """Characters after the system prompt."""
 
@@ -140,7 +140,7 @@ def read(request: JsonObject) -> Transcript:
         system=system,
         turns=later,
         events=tuple(_events(later)),
-        heard=normalise("\n".join(f"{t.text}\n{t.note}" for t in later if t.role in {"user", "system"})),
+        heard=tuple(normalise(f"{t.text} {t.note}") if t.role in {"user", "system"} else "" for t in later),
         n_chars=sum(len(t.text) + len(t.note) + sum(len(c.raw) for c in t.calls) for t in later),
     )
 
