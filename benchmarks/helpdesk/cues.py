@@ -88,6 +88,8 @@ _TOOL_CUES: tuple[tuple[str, str], ...] = (
 _FIGURE = re.compile(r"\d|\b(in stock|out of stock|available)\b")
 _ORDER_ID = re.compile(r"\bbv-?\d{6}\b")
 _AMOUNT = re.compile(r"\$\s?(\d{1,5}(?:,\d{3})*(?:\.\d{1,2})?)|\b(\d{1,5}(?:\.\d{2})?) (?:dollars|usd)\b")
+_OPEN_QUESTION = re.compile(r"\b(which|what|where|how|when)\b[^.?!]{0,40}\b(would|do|should|shall|can) (you|i|we)\b")
+_BULLET = re.compile(r"\n([-*\u2022]|\d{1,2}[.)])\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 MAX_READ = 6000
 """Characters of a message that a customer reads."""
@@ -155,21 +157,33 @@ def _amounts_in(text: str) -> tuple[float, ...]:
 
 def _asking(sentences: list[str]) -> list[str]:
     """Sentences that ask for a yes."""
-    strong = [sentence for sentence in sentences if _STRONG_CONFIRM.search(sentence)]
-    return strong or [sentence for sentence in sentences if _WEAK_CONFIRM.search(sentence)]
+    return [sentence for sentence in sentences if _is_strong(sentence)] or [
+        sentence for sentence in sentences if _WEAK_CONFIRM.search(sentence)
+    ]
+
+
+def _is_strong(sentence: str) -> bool:
+    """Whether a sentence asks for a yes or no and for nothing else."""
+    return bool(_STRONG_CONFIRM.search(sentence)) and not _OPEN_QUESTION.search(sentence)
+
+
+def _sentences(text: str) -> list[str]:
+    """Sentences; the points of a list belong to the sentence that opens it."""
+    lines = "\n".join(line.strip() for line in text.splitlines() if line.strip())
+    return [sentence for sentence in _SENTENCE_END.split(_BULLET.sub(", ", lines)) if sentence.strip()]
 
 
 def read(message: str) -> Reading:
     """Read a message of any content and length."""
     text = message[:MAX_READ].casefold().replace("\u2019", "'")
-    everything = [sentence for sentence in _SENTENCE_END.split(text) if sentence.strip()]
+    everything = _sentences(text)
     sentences = [sentence for sentence in everything if not _CLOSING.search(sentence)]
     asking = _asking(sentences)
     refusing = [sentence for sentence in sentences if _REFUSAL.search(sentence) and sentence not in asking]
     reporting = [sentence for sentence in sentences if _DONE.search(sentence) and sentence not in asking]
     rest = [sentence for sentence in sentences if sentence not in refusing]
-    facts = _facts_in([sentence for sentence in sentences if not _STRONG_CONFIRM.search(sentence)])
-    is_strong = any(_STRONG_CONFIRM.search(sentence) for sentence in asking)
+    facts = _facts_in([sentence for sentence in sentences if not _is_strong(sentence)])
+    is_strong = any(map(_is_strong, asking))
     return Reading(
         facts=facts,
         is_proposal=is_strong or (bool(asking) and bool(_tools_in(rest))),

@@ -17,6 +17,7 @@ from optimizer.domain.json import Json, JsonObject
 from optimizer.domain.task import ToolSchema
 
 ArgumentsT = TypeVar("ArgumentsT", bound=args.Arguments)
+MAX_ARGUMENTS = 16
 Access = Literal["open", "account", "change"]
 
 
@@ -32,6 +33,8 @@ class Tool(Generic[ArgumentsT]):
 
     def call(self, world: World, given: JsonObject) -> Result:
         """Parse and run."""
+        if len(given) > MAX_ARGUMENTS:
+            return refused(f"invalid arguments: {len(given)} of them, no tool takes more than {MAX_ARGUMENTS}")
         try:
             parsed = self.arguments.model_validate(dict(given))
         except ValidationError as error:
@@ -40,6 +43,8 @@ class Tool(Generic[ArgumentsT]):
 
     def accepts(self, given: JsonObject) -> bool:
         """Whether the arguments fit the schema."""
+        if len(given) > MAX_ARGUMENTS:
+            return False
         try:
             self.arguments.model_validate(dict(given))
         except ValidationError:

@@ -16,7 +16,7 @@ from optimizer.campaign.traffic import Traffic
 from optimizer.config.settings import Settings
 from optimizer.domain.budget import Budget
 from optimizer.domain.candidate import Candidate, Decision
-from optimizer.domain.errors import BudgetExhaustedError
+from optimizer.domain.errors import BudgetExhaustedError, HarnessError
 from optimizer.domain.failure import Cluster, Failure
 from optimizer.domain.rollout import Purpose, Rollout, RolloutJob
 from optimizer.domain.task import Task
@@ -102,7 +102,9 @@ class Campaign:
         """Measure the harness as it is, once, on validation."""
         base = self._crew.workshop.base
         val = [task for task in self._crew.tasks if task.split == "val"]
+        _require_running(await self._rollouts(base.tree, val[:1], "val", 0))
         outcomes = await self._rollouts(base.tree, val, "val", 0)
+        _require_running(outcomes)
         passed = {r.job.task.id: r.is_pass for r in outcomes if r.is_measured}
         record = TrunkRecord(cells={}).measured(passed)
         self._crew.journal.baseline(record, base.commit)
@@ -230,3 +232,18 @@ class Campaign:
     def _end(self, code: str, text: str) -> Ending:
         self._crew.journal.ended(code, text)
         return Ending(code=code, text=text)
+
+
+def _require_running(rollouts: tuple[Rollout, ...]) -> None:
+    """A harness that never once runs to its end cannot be improved, only mended.
+
+    Raises:
+        HarnessError: every rollout crashed or ran into a limit, or none could be measured.
+    """
+    if any(rollout.status in {"passed", "failed"} for rollout in rollouts):
+        return
+    worst = rollouts[0]
+    raise HarnessError(
+        f"the harness as committed does not run: {worst.status} ({worst.note})."
+        f" `hone trace {worst.job.id}` shows what it did; `hone doctor` checks it in the sandbox."
+    )

@@ -176,8 +176,8 @@ class LoopSection(Section):
     """Batches for which a cluster stays set aside."""
     promote_runs: PositiveInt = 2
     """Passes in a row after which a solved case joins the regression suite."""
-    suite_limit: PositiveInt = 60
-    """Most cases the regression suite holds; the oldest reliable ones retire."""
+    suite_limit: PositiveInt = 30
+    """Most cases of the regression suite that are run per candidate, the most reliable first; none is dropped."""
     infra_retries: Annotated[int, Field(ge=0, le=100)] = 2
     """Repetitions of a rollout that ended in an infrastructure error."""
     max_infra_share: Annotated[float, Field(ge=0, le=1)] = 0.2
@@ -187,14 +187,12 @@ class LoopSection(Section):
 class GateSection(Section):
     """How much evidence an edit needs."""
 
-    rule: Literal["trial", "published"] = "trial"
-    """`trial` is the sequential paired test; `published` is the plain threshold rule, for comparison."""
+    rule: Literal["trial"] = "trial"
+    """`trial`: a sequential paired test on the targets, then a pooled guard on validation."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
     """1 - alpha of the test on the target tasks."""
     strictness: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
     """Probability of no harm that validation must show; higher keeps out more harm and much more good."""
-    effort: Annotated[int, Field(ge=1, le=3)] = 1
-    """1, 2 or 3: more rollouts per candidate, for when good proposals are scarce."""
     regression_rate: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Share of the regression suite that must still pass."""
     pin: Texts = ()
@@ -208,7 +206,7 @@ class RolloutSection(Section):
     """Model calls."""
     max_tokens: PositiveInt = 400_000
     """Input and output tokens."""
-    max_usd: PositiveFloat = 1.0
+    max_usd: PositiveFloat = 0.25
     """USD."""
     wall_s: PositiveFloat = 180.0
     """Seconds of wall time."""

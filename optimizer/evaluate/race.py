@@ -215,4 +215,5 @@ def _pair(candidate: Rollout, trunk: Rollout) -> Pair:
         task_id=candidate.job.task.id,
         candidate=candidate.is_pass if candidate.is_measured else None,
         trunk=trunk.is_pass if trunk.is_measured else None,
+        is_replayed=candidate.is_replayed and candidate.is_pass == trunk.is_pass,
     )

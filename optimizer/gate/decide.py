@@ -118,6 +118,8 @@ def _numbers(evidence: Evidence, policy: Policy) -> list[str]:
 
 
 def _target_words(test: TargetTest, policy: Policy) -> str:
+    if test.n_replayed == test.n_rollouts and test.n_rollouts:
+        return f"the edit never changed what the model was asked in {test.n_rollouts} runs of its targets"
     return (
         f"targets {test.n_candidate_passes}/{test.n_pairs} vs trunk {test.n_trunk_passes}/{test.n_pairs}"
         f" (e-value {test.e_value:.3g}, need {1 / policy.target.alpha:.3g})"

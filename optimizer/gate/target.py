@@ -21,6 +21,8 @@ class Pair:
     candidate: bool | None
     """Whether it passed; None when it was not measured (infrastructure)."""
     trunk: bool | None
+    is_replayed: bool = False
+    """The candidate's run was answered wholly from recordings: here the edit never mattered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class TargetRule:
     """With at least this much evidence a failed test leaves the way over validation open."""
     max_rollouts: int = 18
     """Candidate rollouts at most."""
+    inert_after: int = 8
+    """An edit that never mattered in this many runs of its own targets is taken for one that does nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,8 @@ class TargetTest:
     """Pairs with both sides measured."""
     n_rollouts: int
     """Candidate rollouts made, measured or not."""
+    n_replayed: int = 0
+    """Candidate rollouts in which the edit never mattered."""
 
 
 def judge_target(rounds: tuple[tuple[Pair, ...], ...], rule: TargetRule) -> TargetTest:
@@ -76,13 +82,16 @@ def _after_round(test: TargetTest, pairs: tuple[Pair, ...], rule: TargetRule) ->
         elif pair.trunk and not pair.candidate:
             e_value *= 1 - rule.stake
     n_rollouts = test.n_rollouts + len(pairs)
+    n_replayed = test.n_replayed + sum(pair.is_replayed for pair in pairs)
+    is_inert = n_replayed == n_rollouts >= rule.inert_after
     return TargetTest(
-        state=_state(e_value, rule.max_rollouts - n_rollouts, rule),
+        state="failed" if is_inert else _state(e_value, rule.max_rollouts - n_rollouts, rule),
         e_value=e_value,
         n_candidate_passes=test.n_candidate_passes + sum(bool(p.candidate) for p in measured),
         n_trunk_passes=test.n_trunk_passes + sum(bool(p.trunk) for p in measured),
         n_pairs=test.n_pairs + len(measured),
         n_rollouts=n_rollouts,
+        n_replayed=n_replayed,
     )
 
 

@@ -57,6 +57,18 @@ class Order:
     scratch_inodes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warm:
+    """What the server has prepared for every run."""
+
+    filter: bytes
+    """Seccomp program that allows unix sockets only."""
+    tcp_filter: bytes
+    """The same with TCP, which reaches the private loopback."""
+    modules: tuple[str, ...]
+    """The server's own modules, which a harness must not meet."""
+
+
 def read_order(fd: int) -> Order:
     """Parse the request: a length, a JSON header of that length, then the files' bytes."""
     raw = memoryview(os.pread(fd, os.fstat(fd).st_size, 0))
@@ -70,8 +82,8 @@ def read_order(fd: int) -> Order:
     return Order(files=tuple(files), command=None if command is None else tuple(command), **header)
 
 
-def run_cell(streams: Streams, filters: dict[bool, bytes]) -> NoReturn:
-    """Become the init of a new run; never returns. `filters` is keyed by whether TCP is allowed."""
+def run_cell(streams: Streams, warm: Warm) -> NoReturn:
+    """Become the init of a new run; never returns."""
     _become_init()
     status = socket.socket(fileno=streams.status)
     try:
@@ -88,7 +100,7 @@ def run_cell(streams: Streams, filters: dict[bool, bytes]) -> NoReturn:
             | kernel.CLONE_NEWCGROUP
         )
         _furnish(order)
-        report = _supervise(order, streams, filters[order.command is not None])
+        report = _supervise(order, streams, warm)
     except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
         report = {"error": f"{type(error).__name__}: {error}"}
     status.send(json.dumps(report).encode())
@@ -149,15 +161,15 @@ def _write_harness(order: Order) -> None:
     kernel.set_attributes(HARNESS, kernel.ATTR_RDONLY)
 
 
-def _supervise(order: Order, streams: Streams, program: bytes) -> dict[str, object]:
+def _supervise(order: Order, streams: Streams, warm: Warm) -> dict[str, object]:
     """Start the agent, wait for it alone, end everything else, and say what the kernel said."""
     if order.command is not None and order.door is not None:
-        _start_relay(order, program)
+        _start_relay(order, warm.tcp_filter)
     ready, told = os.pipe2(os.O_CLOEXEC)
     agent = os.fork()
     if agent == 0:
         os.close(ready)
-        _agent(order, streams, program, told)
+        _agent(order, streams, warm, told)
     for fd in (told, streams.payload, streams.stdin, streams.stdout, streams.stderr):
         os.close(fd)
     trouble = os.read(ready, _PAGE)
@@ -199,7 +211,7 @@ def _start_relay(order: Order, program: bytes) -> None:
     listener.close()
 
 
-def _agent(order: Order, streams: Streams, program: bytes, told: int) -> NoReturn:
+def _agent(order: Order, streams: Streams, warm: Warm, told: int) -> NoReturn:
     """Become the agent: nothing of the host's or the init's is left in reach when its code starts."""
     try:
         os.setpgid(0, 0)
@@ -213,13 +225,13 @@ def _agent(order: Order, streams: Streams, program: bytes, told: int) -> NoRetur
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as knob:
             knob.write("1000")
         kernel.set_attributes("/proc", kernel.ATTR_RDONLY)
-        _drop(order, program)
+        _drop(order, warm.filter if order.command is None else warm.tcp_filter)
     except OSError as error:
         os.write(told, str(error).encode())
         os._exit(_SETUP_FAILED)
     if order.command is None:
         os.close(3)
-        run_agent.run_forked(order.env)
+        run_agent.run_forked(order.env, warm.modules)
     _exec(order.command, order.env)
 
 

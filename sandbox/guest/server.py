@@ -16,8 +16,9 @@ import socket
 import sys
 
 from sandbox.guest import kernel, warm
-from sandbox.guest.cell import Streams, guarded, run_cell
+from sandbox.guest.cell import Streams, Warm, guarded, run_cell
 from sandbox.guest.layout import CONTROL_FD, HARNESS
+from sandbox.guest.run_agent import own_modules
 from sandbox.guest.seccomp import build_filter
 
 _N_DESCRIPTORS = 5
@@ -27,15 +28,19 @@ def main() -> None:
     """Warm up, say so, serve until the host goes away."""
     control = socket.socket(fileno=CONTROL_FD)
     warmed = warm.warm_up()
-    filters = {inet: build_filter(kernel.MACHINE, inet=inet) for inet in (False, True)}
+    ready = Warm(
+        filter=build_filter(kernel.MACHINE, inet=False),
+        tcp_filter=build_filter(kernel.MACHINE, inet=True),
+        modules=own_modules(),
+    )
     sys.path[:] = [HARNESS, *(entry for entry in sys.path if entry)]
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"warmed": warmed}).encode())
-    _serve(control, filters)
+    _serve(control, ready)
 
 
-def _serve(control: socket.socket, filters: dict[bool, bytes]) -> None:
+def _serve(control: socket.socket, ready: Warm) -> None:
     own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     child_ended, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -52,7 +57,7 @@ def _serve(control: socket.socket, filters: dict[bool, bytes]) -> None:
                 received = _receive(control)
                 if received is None:
                     return
-                _start(received, own_pids, filters)
+                _start(received, own_pids, ready)
 
 
 def _reap() -> None:
@@ -75,7 +80,7 @@ def _receive(control: socket.socket) -> Streams | None:
     return Streams(status=status, payload=payload, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
-def _start(streams: Streams, own_pids: int, filters: dict[bool, bytes]) -> None:
+def _start(streams: Streams, own_pids: int, ready: Warm) -> None:
     """Fork the run's init into a new process namespace; the server itself stays in its own."""
     try:
         kernel.unshare(kernel.CLONE_NEWPID)
@@ -85,7 +90,7 @@ def _start(streams: Streams, own_pids: int, filters: dict[bool, bytes]) -> None:
         child = -1
     if child == 0:
         signal.set_wakeup_fd(-1)
-        guarded(lambda: run_cell(streams, filters))
+        guarded(lambda: run_cell(streams, ready))
     kernel.setns(own_pids, kernel.CLONE_NEWPID)
     for fd in (streams.status, streams.payload, streams.stdin, streams.stdout, streams.stderr):
         os.close(fd)

@@ -60,6 +60,7 @@ class _Watch:
     limits: Limits
     pidfd: int | None = None
     group: RunGroup | None = None
+    usage: Usage | None = None
     ending: Kind | None = None
     """Why the host ended it, if it did."""
     report: dict[str, object] = field(default_factory=dict)
@@ -70,6 +71,10 @@ class _Watch:
         """Kill the run's init, and with it the whole tree; the first reason counts."""
         if self.ending is None:
             self.ending, self.note = kind, note
+        self.kill()
+
+    def kill(self) -> None:
+        """End every process of the run; does nothing once they are gone."""
         if self.pidfd is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
@@ -179,21 +184,26 @@ async def _report(watch: _Watch) -> None:
             await anyio.wait_readable(watch.status)
         if not patience.cancelled_caught:
             break
-        if watch.group is not None and watch.group.cpu_s() > watch.limits.cpu_s:
-            watch.end("timeout", f"CPU limit of {watch.limits.cpu_s:g} s")
+        _check_cpu(watch)
     with contextlib.suppress(ConnectionResetError):
         message = watch.status.recv(65536)
         watch.report = json.loads(message) if message else {}
 
 
+def _check_cpu(watch: _Watch) -> None:
+    """The kernel limits CPU seconds per process; the whole run's are counted by its group."""
+    with contextlib.suppress(OSError):  # an account that cannot be read now is read at the end
+        if watch.group is not None and watch.group.cpu_s() > watch.limits.cpu_s:
+            watch.end("timeout", f"CPU limit of {watch.limits.cpu_s:g} s")
+
+
 async def _bury(watch: _Watch) -> None:
-    """Make sure that everything is dead, whatever happened, before anyone is told."""
+    """Make sure that everything is dead and the account is closed, whatever happened, before anyone is told."""
     if watch.pidfd is None:
         return
     with anyio.CancelScope(shield=True):
-        if not watch.report and watch.ending is None:
-            watch.end("infra", "the run was abandoned")
-            watch.ending = None if watch.report else watch.ending
+        if not watch.report:
+            watch.kill()
         try:
             with anyio.move_on_after(_DEATH_TIMEOUT_S) as patience:
                 await anyio.wait_readable(watch.pidfd)
@@ -204,12 +214,17 @@ async def _bury(watch: _Watch) -> None:
             watch.pidfd = None
     watch.stdout.drain()
     watch.stderr.drain()
+    if watch.group is not None:
+        try:
+            watch.usage = watch.group.usage()
+        finally:
+            watch.group.remove()
 
 
 def _judge(watch: _Watch, level: str) -> Result:
     """Name the ending and close the account."""
     wall_s = time.monotonic() - watch.started
-    usage = _settle(watch)
+    usage = watch.usage
     kind, status, note = _ending(watch, usage)
     reported = watch.report.get("cpu_s")
     return Result(
@@ -223,14 +238,6 @@ def _judge(watch: _Watch, level: str) -> Result:
         wall_s=wall_s,
         note=note,
     )
-
-
-def _settle(watch: _Watch) -> Usage | None:
-    if watch.group is None:
-        return None
-    usage = watch.group.usage()
-    watch.group.remove()
-    return usage
 
 
 def _ending(watch: _Watch, usage: Usage | None) -> tuple[Kind, int | None, str]:

@@ -60,7 +60,7 @@ hours = 8
 batch_size = 12
 concurrency = 2
 [gate]
-rule = "published"
+rule = "trial"
 confidence = 0.95
 pin = ["t-001"]
 [rollout]
@@ -172,7 +172,7 @@ def test_all_problems_of_a_file_are_reported_together() -> None:
         ("gate", "confidence = 0.5", "[gate] confidence = 0.5 - expected a number above 0.5"),
         ("gate", "pin = ['a', 3]", "[gate] pin[1] = 3 - expected text"),
         ("gate", "pin = 'a'", '[gate] pin = "a" - expected a list of text'),
-        ("gate", "effort = nan", "[gate] effort - expected a finite number, not nan or inf"),
+        ("gate", "strictness = nan", "[gate] strictness - expected a finite number, not nan or inf"),
         ("budget", "usd = inf", "[budget] usd - expected a finite number, not nan or inf"),
         ("budget", "usd = 0", "[budget] usd = 0 - expected a number above 0"),
         ("budget", "candidates = -1", "[budget] candidates = -1 - expected an integer of at least 1"),

@@ -46,6 +46,12 @@ def test_the_test_ends_when_even_only_wins_could_not_reach_the_bar():
     assert test.n_rollouts == 18 or 1.8 ** (18 - test.n_rollouts) < 10
 
 
+def test_an_edit_that_never_mattered_on_its_own_targets_is_not_run_on():
+    inert = Pair(task_id="t", candidate=False, trunk=False, is_replayed=True)
+    assert judge_target(((inert,) * 4,), RULE).state == "continue"
+    assert judge_target(((inert,) * 4,) * 2, RULE).state == "failed"
+
+
 @given(rounds)
 def test_infrastructure_errors_never_move_the_evidence(played):
     cleaned = tuple(

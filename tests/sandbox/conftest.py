@@ -6,13 +6,12 @@ import os
 import shutil
 import sys
 import tempfile
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from sandbox.contract import Sandbox, SandboxUnavailable, Spec
+from sandbox.contract import Sandbox, Spec
 from sandbox.environment import HarnessEnvironment, ensure_environment
 from sandbox.native.sandbox import NativeSandbox
 from tests.sandbox.as_user import UID, UserSandbox, python_for_users

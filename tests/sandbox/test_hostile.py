@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,12 @@ async def test_03_a_child_killed_for_memory_does_not_fail_its_parent_but_is_note
     assert result.kind == "ok"
     assert facts(result)["status"] == signal.SIGKILL
     assert "memory" in result.note
+
+
+async def test_03_a_limit_too_small_for_even_the_init_is_oom_and_no_fault_of_ours(accounted: Sandbox) -> None:
+    spec = Spec(files={"agent.py": b"x" * MIB}, limits=Limits(memory_bytes=MIB // 2))
+    result = await accounted.run(spec)
+    assert result.kind == "oom"
 
 
 async def test_03_many_processes_share_one_memory_limit(accounted: Sandbox, hostile: Build) -> None:
@@ -133,7 +140,7 @@ async def test_10_no_key_of_the_host_is_inside(box: Sandbox, hostile: Build, mon
 
 
 async def test_11_host_files_and_other_packages_are_out_of_reach(box: Sandbox, hostile: Build) -> None:
-    here = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    here = str(Path(__file__).parents[2])
     paths = [here, __file__, "/work", "/etc/shadow", "/root/.ssh", "/proc/1/root/etc", "/etc/resolv.conf"]
     told = facts(await box.run(hostile("r11_host_files", env={"PATHS": ":".join(paths)})))
     assert opened(told) == {}

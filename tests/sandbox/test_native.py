@@ -50,7 +50,7 @@ def traces() -> set[str]:
     found = {str(path) for path in Path(tempfile.gettempdir()).glob("hone-sandbox-*")}
     for tree in own_trees():
         for base in {tree.own, tree.mount}:
-            found |= {str(path) for path in base.glob("hone-*")}
+            found |= {str(path) for pattern in ("hone-*", "hone-*/run*") for path in base.glob(pattern)}
     found |= {line for line in Path("/proc/mounts").read_text().splitlines() if "hone" in line or "/tmp/stage" in line}
     return found | processes()
 
@@ -86,7 +86,7 @@ def children() -> set[int]:
 async def test_two_hundred_runs_leave_nothing_behind(empty_environment: HarnessEnvironment) -> None:
     before, fds = traces(), len(os.listdir("/proc/self/fd"))
     async with NativeSandbox(empty_environment) as box:
-        busy = {path for path in traces() - before}
+        busy = traces() - before
         limiter = anyio.CapacityLimiter(8)
 
         async def one() -> None:
@@ -176,7 +176,9 @@ from openai import {client}
 async def run(session):
     client = {client}()
     for _ in range(2):
-        answer = {wait}client.chat.completions.create(model=session.model, messages=[{{"role": "user", "content": "x"}}])
+        answer = {wait}client.chat.completions.create(
+            model=session.model, messages=[{{"role": "user", "content": "x"}}]
+        )
         print(answer.choices[0].message.content, answer.usage.total_tokens)
 """
     assert openai_box.warmed == ("session", "openai")
@@ -231,7 +233,7 @@ async def test_a_server_that_cannot_start_says_why(empty_environment: HarnessEnv
         python=tmp_path / "bin" / "python", prefix=tmp_path, base_prefix=empty_environment.base_prefix
     )
     before = traces()
-    with pytest.raises(SandboxUnavailable, match="No such file|go\\+rX"):
+    with pytest.raises(SandboxUnavailable, match=r"No such file|go\+rX"):
         async with NativeSandbox(broken):
             pass
     assert vanish(before) == set()

@@ -36,7 +36,7 @@ class Rate:
     """Probability, 0 to 1."""
     cue: Cue | None
     """What an instruction against it says."""
-    instructed: float = 0.3
+    instructed: float = 0.2
     """Odds factor of the cue in the system prompt."""
     reminded: float = 0.4
     """Odds factor of the cue in a note near the end or behind the last tool result."""
@@ -72,7 +72,7 @@ class Rates:
 
     kinds: Mapping[LapseKind, Rate]
     side_effects: tuple[SideEffect, ...] = ()
-    floor: float = 0.05
+    floor: float = 0.03
     """All help together leaves at least this share of the odds."""
     denied: float = 2.0
     """Odds factor of being told the opposite."""
@@ -82,7 +82,7 @@ class Rates:
     """Harness-own prompt text that costs nothing."""
     bloat_per_100_tokens: float = 1.08
     """Odds factor on every lapse of each 100 tokens beyond."""
-    bloat_cap: float = 2.5
+    bloat_cap: float = 2.0
     confusion: float = 1.3
     """Odds factor on every lapse of a prompt that contradicts itself."""
     helpful_error: float = 0.35
@@ -107,26 +107,26 @@ class Rates:
 DEFAULT_RATES = Rates(
     kinds={
         "skips_identity": Rate(
-            base=0.062, cue="verify_identity", example=0.7, per_1k_tokens=1.1, needs_policy=4.0, hinted=0.45
+            base=0.055, cue="verify_identity", example=0.7, per_1k_tokens=1.1, needs_policy=4.0, hinted=0.45
         ),
         "skips_confirmation": Rate(
-            base=0.09, cue="confirm_changes", example=0.7, per_1k_tokens=1.2, needs_policy=4.0, hinted=0.45
+            base=0.075, cue="confirm_changes", example=0.7, per_1k_tokens=1.2, needs_policy=4.0, hinted=0.45
         ),
-        "hallucinated_tool": Rate(base=0.028, cue="known_tools_only", example=0.7),
-        "malformed_arguments": Rate(base=0.045, cue="exact_arguments", example=0.6),
+        "hallucinated_tool": Rate(base=0.02, cue="known_tools_only", example=0.7),
+        "malformed_arguments": Rate(base=0.034, cue="exact_arguments", example=0.6),
         "repeats_failed_call": Rate(base=0.45, cue="no_repeat"),
-        "ignores_tool_error": Rate(base=0.18, cue="check_results"),
-        "gives_up_early": Rate(base=0.0045, cue="persist"),
+        "ignores_tool_error": Rate(base=0.17, cue="check_results"),
+        "gives_up_early": Rate(base=0.003, cue="persist"),
         "asks_superfluous": Rate(base=0.01, cue=None),
-        "over_refund": Rate(base=0.17, cue="refund_limits", needs_policy=4.0),
-        "forgets_constraint": Rate(base=0.25, cue="remember_wishes", per_1k_tokens=1.5),
-        "yields": Rate(base=0.10, cue="resist_pressure", needs_policy=4.0),
-        "answers_from_memory": Rate(base=0.26, cue="look_up"),
-        "skips_escalation": Rate(base=0.28, cue="escalate_when_due", needs_policy=5.0),
-        "over_escalates": Rate(base=0.05, cue="escalate_little", needs_policy=1.5),
-        "over_refuses": Rate(base=0.055, cue="allow_what_is_allowed", needs_policy=1.5),
-        "misses_second_request": Rate(base=0.28, cue="all_requests", per_1k_tokens=1.3),
-        "misses_information": Rate(base=0.075, cue="required_information", per_1k_tokens=1.3, needs_policy=5.0),
+        "over_refund": Rate(base=0.16, cue="refund_limits", needs_policy=4.0),
+        "forgets_constraint": Rate(base=0.24, cue="remember_wishes", per_1k_tokens=1.5),
+        "yields": Rate(base=0.09, cue="resist_pressure", needs_policy=4.0),
+        "answers_from_memory": Rate(base=0.24, cue="look_up"),
+        "skips_escalation": Rate(base=0.27, cue="escalate_when_due", needs_policy=5.0),
+        "over_escalates": Rate(base=0.045, cue="escalate_little", needs_policy=1.5),
+        "over_refuses": Rate(base=0.05, cue="allow_what_is_allowed", needs_policy=1.5),
+        "misses_second_request": Rate(base=0.3, cue="all_requests", per_1k_tokens=1.3),
+        "misses_information": Rate(base=0.07, cue="required_information", per_1k_tokens=1.3, needs_policy=5.0),
     },
     side_effects=(
         SideEffect(cue="escalate_when_due", kind="over_escalates", stated=1.5, emphasised=3.0),

@@ -60,7 +60,10 @@ _STYLES: tuple[tuple[tuple[str, str], ...], ...] = (
     ),
 )
 N_STYLES = len(_STYLES)
-_MERGED = "Before I can help, could you please provide your email address, your postal code and the last 4 digits of your card?"
+_MERGED = (
+    "Before I can help, could you please provide your email address, your postal code "
+    "and the last 4 digits of your card?"
+)
 
 
 def in_other_words(steps: Sequence[Step], style: int) -> tuple[Step, ...]:

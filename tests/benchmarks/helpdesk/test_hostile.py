@@ -78,8 +78,22 @@ async def test_an_unknown_tool_is_named_in_the_error(environment: HelpdeskEnviro
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "\x00", "\ud800", "?" * 50_000, "yes " * 20_000, "go ahead " * 20_000, "a" * 1_000_000, "$" * 9999]
-    + ["i have been now just already " * 5_000, "order number? " * 5_000, "\n" * 100_000, "BV-" * 9_000, "1" * 100_000],
+    [
+        "",
+        " ",
+        "\x00",
+        "�",
+        "?" * 50000,
+        "yes " * 20000,
+        "go ahead " * 20000,
+        "a" * 1000000,
+        "$" * 9999,
+        "i have been now just already " * 5000,
+        "order number? " * 5000,
+        "\n" * 100000,
+        "BV-" * 9000,
+        "1" * 100000,
+    ],
 )
 async def test_any_text_gets_an_answer_in_no_time(environment: HelpdeskEnvironment, text: str) -> None:
     began = time.process_time()
@@ -123,8 +137,16 @@ _WORDS = st.sampled_from(
         "cannot",
         "anything else",
         "$4.90",
+        "bye",
+        "postal code",
+        "credit",
+        "reference",
+        "BV-123456",
+        "address",
+        "let me check",
+        "12",
+        "done",
     ]
-    + ["bye", "postal code", "credit", "reference", "BV-123456", "address", "let me check", "12", "done"]
 )
 _TALK = st.lists(_WORDS, max_size=8).map(" ".join) | st.text(max_size=80)
 
@@ -132,7 +154,7 @@ _TALK = st.lists(_WORDS, max_size=8).map(" ".join) | st.text(max_size=80)
 def _actions(bench: HelpdeskBenchmark, place: int) -> st.SearchStrategy[Action]:
     steps = bench.plan(bench.tasks()[place].id).steps
     gold = [ToolCall(name=step.tool, arguments=step.arguments) for step in steps if isinstance(step, Call)]
-    said = [getattr(step, "text", None) or getattr(step, "question", "") for step in steps]
+    said = [str(getattr(step, "text", "") or getattr(step, "question", "")) for step in steps]
     wild = st.builds(
         ToolCall,
         name=st.sampled_from(TOOLS) | st.text(max_size=8),
