@@ -29,8 +29,8 @@ APOLOGY = re.compile(
 REFUSAL = re.compile(
     r"\b(not able to|unable to|can'?t|cannot|outside (of )?(the|our)|policy (does not|doesn'?t))\b", re.IGNORECASE
 )
-DERIVED = frozenset({"final_state", "requests_completed", "required_communication", "escalation_when_due"})
-"""Checks that also fail as a consequence of something earlier."""
+HANDOVER = re.compile(r"escalat|handover|hand_over|transfer_to", re.IGNORECASE)
+"""Tools that give a case to a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,12 @@ class View:
     failed: tuple[Check, ...]
     n_spans: int
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Something that should have been done was not: an error on the way was never made good."""
+        details = " ".join(check.detail for check in self.failed if check.name in {"final_state", "requests_completed"})
+        return "missing" in details or self.failed_check("requests_completed") is not None or not self.failed
+
     def failed_check(self, name: str) -> Check | None:
         """The failed check of that name."""
         return next((check for check in self.failed if check.name == name), None)
@@ -77,8 +83,8 @@ def view_of(rollout: Rollout, trace: Trace) -> View:
 
 
 def hallucinated_tool(view: View) -> Iterator[Finding]:
-    """A call of a tool that is not offered, and never made good."""
-    for span in view.calls:
+    """A call of a tool that is not offered, in a conversation that was left unfinished."""
+    for span in view.calls if view.is_unfinished else ():
         if span.is_error and UNKNOWN_TOOL.search(str(span.output)):
             yield Finding(
                 label="tool_selection.hallucinated_tool",
@@ -105,8 +111,8 @@ def invalid_arguments(view: View) -> Iterator[Finding]:
 
 
 def repeated_call(view: View) -> Iterator[Finding]:
-    """The same call three times or more, failing each time."""
-    failing = [span for span in view.calls if span.is_error]
+    """The same call three times or more, failing each time, in a conversation that was left unfinished."""
+    failing = [span for span in view.calls if span.is_error and view.is_unfinished]
     counts = Counter(_spelling(span) for span in failing)
     for span in failing:
         if counts[_spelling(span)] >= 3:
@@ -121,8 +127,10 @@ def repeated_call(view: View) -> Iterator[Finding]:
 
 
 def ignored_error(view: View) -> Iterator[Finding]:
-    """A tool error that nothing was done about, followed by words to the customer."""
-    for span in view.calls:
+    """A tool's refusal that nothing was done about, followed by words to the customer, and the task left unfinished."""
+    for span in view.calls if view.is_unfinished else ():
+        if UNKNOWN_TOOL.search(str(span.output)) or BAD_ARGUMENTS.search(str(span.output)):
+            continue
         later = [turn for turn in view.turns if turn.index > span.index]
         if span.is_error and later and not _succeeds_later(view, span) and not APOLOGY.search(str(later[0].input)):
             yield Finding(
@@ -156,6 +164,8 @@ def wrong_write(view: View) -> Iterator[Finding]:
     if check is None:
         return
     tool = _tool_in(check.detail, view)
+    if view.failed_check("escalation_when_due") is not None or (tool is not None and HANDOVER.search(tool)):
+        return
     span = next((span.index for span in view.calls if span.name == tool and not span.is_error), None)
     if "wrong argument" in check.detail:
         label = "policy.forbidden_action" if "amount" in check.detail else "memory.forgotten_constraint"
@@ -172,15 +182,31 @@ def missing_write(view: View) -> Iterator[Finding]:
     check = view.failed_check("final_state") or view.failed_check("requests_completed")
     if check is None or "missing" not in check.detail:
         return
-    refusals = [turn for turn in view.turns if REFUSAL.search(str(turn.input))]
-    last = refusals[-1] if refusals else (view.turns[-1] if view.turns else None)
+    refusal = next((turn for turn in reversed(view.turns) if REFUSAL.search(str(turn.input))), None)
     yield Finding(
-        label="policy.over_refusal" if refusals else "planning.missing_step",
-        span=None if last is None else last.index,
+        label="planning.missing_step" if refusal is None else "policy.over_refusal",
+        span=None if refusal is None else refusal.index,
         symptom=check.detail,
-        evidence="" if last is None else str(last.input)[:200],
+        evidence="" if refusal is None else str(refusal.input)[:200],
         check=check.name,
     )
+
+
+def superfluous_questions(view: View) -> Iterator[Finding]:
+    """Asked for what it had been told already, until the customer had enough."""
+    asked: Counter[str] = Counter()
+    for turn in view.turns if view.is_unfinished else ():
+        question = str(turn.input).partition(":")[2].strip() or str(turn.input)
+        asked[question] += 1
+        if asked[question] >= 3:
+            yield Finding(
+                label="communication.superfluous_questions",
+                span=turn.index,
+                symptom="asked the same thing three times",
+                evidence=str(turn.input)[:200],
+                check="",
+            )
+            return
 
 
 def broken_rule(view: View) -> Iterator[Finding]:
@@ -188,10 +214,7 @@ def broken_rule(view: View) -> Iterator[Finding]:
     for check in view.failed:
         if check.name in {"final_state", "requests_completed"}:
             continue
-        tool = _tool_in(check.detail, view)
-        span = next((span.index for span in view.calls if span.name == tool), None)
-        if span is None and check.name in DERIVED:
-            span = view.n_spans
+        span = _span_of(check, view)
         yield Finding(
             label=label_of_check(check.name),
             span=span,
@@ -216,6 +239,7 @@ DETECTORS: tuple[Detector, ...] = (
     invalid_arguments,
     ignored_error,
     early_give_up,
+    superfluous_questions,
     wrong_write,
     broken_rule,
     missing_write,
@@ -233,6 +257,16 @@ def explain(rollout: Rollout, trace: Trace) -> Finding:
         return Finding(label=f"check.{check}", span=None, symptom=rollout.status, evidence=rollout.note, check=check)
     _, best = min(findings, key=lambda item: (item[1].span if item[1].span is not None else view.n_spans, item[0]))
     return best
+
+
+def _span_of(check: Check, view: View) -> int | None:
+    """The first call that a broken rule is about; None for what shows only at the end."""
+    if "escalation" in check.name:
+        state = view.failed_check("final_state")
+        done = _tool_in(state.detail, view) if state is not None else None
+        return next((s.index for s in view.calls if HANDOVER.search(s.name) or s.name == done), None)
+    tool = _tool_in(check.detail, view)
+    return next((span.index for span in view.calls if span.name == tool), None)
 
 
 def _spelling(span: Span) -> str:

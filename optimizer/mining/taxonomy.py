@@ -35,6 +35,7 @@ SEVERITY: dict[str, float] = {
     "policy.over_refusal": 0.7,
     "policy.over_escalation": 0.6,
     "communication.missing_information": 0.5,
+    "communication.superfluous_questions": 0.5,
     "harness.crash": 1.0,
     "harness.step_limit": 0.6,
 }
@@ -56,6 +57,7 @@ NAMES: dict[str, str] = {
     "planning.missing_step": "left a step out",
     "communication.unverified_claim": "stated a fact without looking it up",
     "communication.missing_information": "left out what must be said",
+    "communication.superfluous_questions": "asked what it had been told",
     "harness.crash": "the harness crashed",
     "harness.step_limit": "ran into a limit",
 }

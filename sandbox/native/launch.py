@@ -1,4 +1,4 @@
-# ruff: noqa: S108, S606, PTH102, PTH103, PTH112, PTH120, PTH211 - paths of the sandbox itself, one system call each
+# ruff: noqa: S108, S606, PTH102, PTH103, PTH112, PTH119, PTH120, PTH211 - paths of the sandbox itself, one system call each
 """Starts the warm server in its sandbox; runs as a process of its own under the host's interpreter, `-I -S`.
 
 Three processes, each the parent of the next and each killed with it:
@@ -256,4 +256,8 @@ def _become_server(launch: Launch) -> None:
     kernel.drop_bounding(keep=SERVER_CAPS)
     kernel.set_capabilities(SERVER_CAPS)
     kernel.no_new_privileges()
-    os.execve(launch.python, [launch.python, "-I", "-B", "-X", "utf8", "-c", _BOOT], _SERVER_ENV)
+    os.execve(
+        launch.python,
+        [launch.python, "-I", "-B", "-X", "utf8", "-c", _BOOT, os.path.basename(launch.workdir)],
+        _SERVER_ENV,
+    )

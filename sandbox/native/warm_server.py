@@ -176,7 +176,7 @@ def _spawn(environment: HarnessEnvironment, premises: Premises, control: socket.
     library = str(GUEST.parent.parent)
     with premises.log.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOT, library],
+            [sys.executable, "-I", "-S", "-c", _BOOT, library, premises.folder.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=log,

@@ -49,8 +49,7 @@ def _rich(value: Any) -> Any:
 def python_for_users() -> str | None:
     """An interpreter of this version that another user may start; None if there is none."""
     wanted = f"{sys.version_info.major}.{sys.version_info.minor}"
-    found = shutil.which(f"python{wanted}", path="/usr/bin:/usr/local/bin")
-    return found
+    return shutil.which(f"python{wanted}", path="/usr/bin:/usr/local/bin")
 
 
 class UserSandbox:

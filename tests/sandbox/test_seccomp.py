@@ -63,7 +63,8 @@ def test_sockets_by_family_type_and_protocol(name: str, inet: bool) -> None:
     refused = ERRNO | EACCES
     cases = {
         (1, 1, 0): ALLOW, (1, 2, 0): ALLOW, (2, 1, 0): tcp, (10, 1, 6): tcp, (2, 1 | 0o4000, 0): tcp,
-        (2, 2, 0): refused, (2, 3, 1): refused, (2, 1, 262): refused, (16, 3, 0): refused, (40, 1, 0): refused, (17, 3, 0): refused,
+        (2, 2, 0): refused, (2, 3, 1): refused, (2, 1, 262): refused, (16, 3, 0): refused, (40, 1, 0): refused,
+        (17, 3, 0): refused,
     }  # fmt: skip
     for arguments, expected in cases.items():
         assert verdict(program, machine.audit_arch, machine.socket, *arguments) == expected, arguments

@@ -36,7 +36,7 @@ class Rate:
     """Probability, 0 to 1."""
     cue: Cue | None
     """What an instruction against it says."""
-    instructed: float = 0.2
+    instructed: float = 0.15
     """Odds factor of the cue in the system prompt."""
     reminded: float = 0.4
     """Odds factor of the cue in a note near the end or behind the last tool result."""
@@ -112,21 +112,21 @@ DEFAULT_RATES = Rates(
         "skips_confirmation": Rate(
             base=0.075, cue="confirm_changes", example=0.7, per_1k_tokens=1.2, needs_policy=4.0, hinted=0.45
         ),
-        "hallucinated_tool": Rate(base=0.02, cue="known_tools_only", example=0.7),
-        "malformed_arguments": Rate(base=0.034, cue="exact_arguments", example=0.6),
-        "repeats_failed_call": Rate(base=0.45, cue="no_repeat"),
+        "hallucinated_tool": Rate(base=0.023, cue="known_tools_only", example=0.7),
+        "malformed_arguments": Rate(base=0.036, cue="exact_arguments", example=0.6),
+        "repeats_failed_call": Rate(base=0.48, cue="no_repeat"),
         "ignores_tool_error": Rate(base=0.17, cue="check_results"),
         "gives_up_early": Rate(base=0.003, cue="persist"),
-        "asks_superfluous": Rate(base=0.01, cue=None),
+        "asks_superfluous": Rate(base=0.004, cue=None),
         "over_refund": Rate(base=0.16, cue="refund_limits", needs_policy=4.0),
         "forgets_constraint": Rate(base=0.24, cue="remember_wishes", per_1k_tokens=1.5),
         "yields": Rate(base=0.09, cue="resist_pressure", needs_policy=4.0),
         "answers_from_memory": Rate(base=0.24, cue="look_up"),
         "skips_escalation": Rate(base=0.27, cue="escalate_when_due", needs_policy=5.0),
-        "over_escalates": Rate(base=0.045, cue="escalate_little", needs_policy=1.5),
-        "over_refuses": Rate(base=0.05, cue="allow_what_is_allowed", needs_policy=1.5),
-        "misses_second_request": Rate(base=0.3, cue="all_requests", per_1k_tokens=1.3),
-        "misses_information": Rate(base=0.07, cue="required_information", per_1k_tokens=1.3, needs_policy=5.0),
+        "over_escalates": Rate(base=0.035, cue="escalate_little", needs_policy=1.5),
+        "over_refuses": Rate(base=0.04, cue="allow_what_is_allowed", needs_policy=1.5),
+        "misses_second_request": Rate(base=0.26, cue="all_requests", per_1k_tokens=1.3),
+        "misses_information": Rate(base=0.065, cue="required_information", per_1k_tokens=1.3, needs_policy=5.0),
     },
     side_effects=(
         SideEffect(cue="escalate_when_due", kind="over_escalates", stated=1.5, emphasised=3.0),
@@ -139,7 +139,7 @@ DEFAULT_RATES = Rates(
         SideEffect(cue="persist", kind="repeats_failed_call", stated=1.4, emphasised=2.0),
         SideEffect(cue="persist", kind="skips_escalation", stated=1.2, emphasised=1.6),
         SideEffect(cue="no_repeat", kind="gives_up_early", stated=1.2, emphasised=1.5),
-        SideEffect(cue="ask_much", kind="asks_superfluous", stated=14.0, emphasised=25.0),
+        SideEffect(cue="ask_much", kind="asks_superfluous", stated=80.0, emphasised=120.0),
         SideEffect(cue="confirm_changes", kind="asks_superfluous", stated=1.0, emphasised=2.5),
         SideEffect(cue="be_concise", kind="misses_information", stated=2.0, emphasised=2.6),
         SideEffect(cue="be_concise", kind="skips_confirmation", stated=1.3, emphasised=1.6),
