@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from benchmarks.helpdesk.plan import Call, Confirm, Plan
 from benchmarks.helpdesk.sim.conditions import Conditions, ToolSeen
 from benchmarks.helpdesk.sim.cues import Reading
 from benchmarks.helpdesk.sim.patterns import Cue
@@ -22,13 +23,35 @@ def uniform(*parts: str) -> float:
     return (int.from_bytes(digest, "big") + 0.5) / 2**64
 
 
-@lru_cache(maxsize=65536)
-def task_offset(task_id: str, kind: LapseKind) -> float:
-    """How much harder than average a task is in this respect, in standard deviations; the same for ever.
+def weak_spots(task_id: str, plan: Plan) -> frozenset[LapseKind]:
+    """The kinds of lapse this task tempts a model to strongly; the same for ever.
 
-    Mean 0, deviation 1, skewed (a shifted exponential): most tasks hardly tempt a model in a given way, a few do strongly.
+    None for one task in eight, two for one in seven, one for the rest, drawn from the kinds that can happen in it. So a
+    failure tends to come back, a fix of its cause helps that task a great deal and most others not at all, and a single
+    run is still little more than the toss of a coin.
     """
-    return -math.log(uniform("task offset", task_id, kind)) - 1.0
+    draw = uniform("weak spots", task_id)
+    n = 0 if draw < 0.12 else 1 if draw < 0.86 else 2
+    ranked = sorted(_possible(plan), key=lambda kind: uniform("weak spot", task_id, kind))
+    return frozenset(ranked[:n])
+
+
+def _possible(plan: Plan) -> set[LapseKind]:
+    kinds: set[LapseKind] = {trap.kind for trap in plan.traps}
+    calls = [step for step in plan.steps if isinstance(step, Call)]
+    if calls:
+        kinds |= {"hallucinated_tool", "malformed_arguments", "gives_up_early"}
+    if any(call.role == "verify" for call in calls):
+        kinds.add("skips_identity")
+    if any(isinstance(step, Confirm) for step in plan.steps):
+        kinds.add("skips_confirmation")
+    return kinds
+
+
+@lru_cache(maxsize=65536)
+def jitter(task_id: str, kind: LapseKind) -> float:
+    """What else makes a task harder or easier in this respect, in logits: -0.5 to 0.5, the same for ever."""
+    return uniform("jitter", task_id, kind) - 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +61,7 @@ class Chances:
     rates: Rates
     conditions: Conditions
     task_id: str
+    weak_spots: frozenset[LapseKind]
 
     def of(self, kind: LapseKind, *, tool: str = "", odds: float = 1.0) -> float:
         """Probability of a lapse; `tool` is the tool it would concern, `odds` a further factor."""
@@ -45,7 +69,8 @@ class Chances:
         if rate.base <= 0.0:
             return 0.0
         seen = self.conditions.tools.get(tool)
-        total = rate.base / (1.0 - rate.base) * odds * math.exp(self.rates.task_sd * task_offset(self.task_id, kind))
+        chance = rate.weak if kind in self.weak_spots else rate.base
+        total = chance / (1.0 - chance) * odds * math.exp(jitter(self.task_id, kind))
         total *= max(self.rates.floor, math.prod(self._help(kind, rate, seen)))
         total *= math.prod(self._harm(kind, rate))
         return total / (1.0 + total)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.helpdesk.plan import Plan
-from benchmarks.helpdesk.sim.chances import Chances
+from benchmarks.helpdesk.sim.chances import Chances, weak_spots
 from benchmarks.helpdesk.sim.conditions import CHARS_PER_TOKEN, observe
 from benchmarks.helpdesk.sim.decide import Situation, decide
 from benchmarks.helpdesk.sim.moves import Move, Speak
@@ -61,6 +61,7 @@ class SimModel:
         self._rates = rates
         self._on_lapse = on_lapse
         self._scripts: dict[str, Script] = {}
+        self._weak_spots: dict[str, frozenset[LapseKind]] = {}
 
     async def chat(self, request: JsonObject, context: CallContext) -> UpstreamReply:
         """Answer one request; never fails, whatever the request looks like."""
@@ -82,7 +83,12 @@ class SimModel:
             script=script,
             transcript=transcript,
             progress=follow(script, transcript),
-            chances=Chances(rates=self._rates, conditions=conditions, task_id=context.task_id),
+            chances=Chances(
+                rates=self._rates,
+                conditions=conditions,
+                task_id=context.task_id,
+                weak_spots=self._weak_spots[context.task_id],
+            ),
             luck=luck,
             can_call=request.get("tool_choice") != "none",
             lapsed=lambda kind, step: self._report(context, kind, step),
@@ -91,7 +97,9 @@ class SimModel:
 
     def _script(self, task_id: str) -> Script:
         if task_id not in self._scripts:
-            self._scripts[task_id] = prepare(self._plans(task_id))
+            plan = self._plans(task_id)
+            self._scripts[task_id] = prepare(plan)
+            self._weak_spots[task_id] = weak_spots(task_id, plan)
         return self._scripts[task_id]
 
     def _report(self, context: CallContext, kind: LapseKind, step: int) -> None:

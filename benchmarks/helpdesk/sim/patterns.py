@@ -60,9 +60,13 @@ PATTERNS: Mapping[Cue, tuple[Pattern, ...]] = {
             r"check\w*|confirm\w*|first|before|require\w*|must|always|until|unless|known|prove\w*|sure",
         ),
         _pattern(
-            r"(?:verify|authenticate|identify)_\w+|verified|verification",
+            r"verified|verification",
             rf"first|before|after|until|unless|preconditions?|require\w*|only|must|{CALL}",
             r"account\w*|order\w*|detail\w*|disclos\w+|chang\w+|tools?|data|anything|personal",
+        ),
+        _pattern(
+            r"(?:verify|authenticate|identify)_\w+",
+            r"first|before|until|unless|succeed\w*|preconditions?|require\w*|must",
         ),
     ),
     "confirm_changes": (
@@ -70,7 +74,7 @@ PATTERNS: Mapping[Cue, tuple[Pattern, ...]] = {
             r"confirm\w*(?!(?:\W+\w+){0,3}\W+identity)|approv(?:al|es?|ed)|consent\w*|permission|go[- ]ahead|agree\w*"
             r"|(?:a |an |explicit |clear |their |says? |said )[\"'\u201c]?yes|okays?",
             r"before|first|prior|until|unless|explicit\w*|after|only|always|ask\w*|wait\w*|obtain|get|requires?|needs?|must"
-            r"|preconditions?|ha(?:s|ve)(?: not)?(?: \w+)? confirmed",
+            r"|preconditions?|without|ha(?:s|ve)(?: not)?(?: \w+)? confirmed",
             r"chang\w+|writ\w+|acti\w+|refund\w*|cancel\w*|updat\w+|modif\w+|execut\w+|customer\w*|users?|tools?|call\w*"
             r"|irreversibl\w+|perform\w*|mak(?:e|ing)|proceed\w*|details|orders?",
         ),

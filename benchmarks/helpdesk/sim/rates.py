@@ -33,10 +33,10 @@ class Rate:
     """One kind of lapse."""
 
     base: float
-    """Probability, 0 to 1."""
+    """Probability, 0 to 1, where the task has no weak spot of this kind."""
     cue: Cue | None
     """What an instruction against it says."""
-    instructed: float = 0.15
+    instructed: float = 0.1
     """Odds factor of the cue in the system prompt."""
     reminded: float = 0.4
     """Odds factor of the cue in a note near the end or behind the last tool result."""
@@ -48,6 +48,8 @@ class Rate:
     """Odds factor of each 1,000 tokens of conversation; 1.0 once reminded."""
     needs_policy: float = 1.0
     """Odds factor of a prompt without any of the policy."""
+    weak: float = 0.6
+    """Probability where the task has a weak spot of this kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +78,6 @@ class Rates:
     """All help together leaves at least this share of the odds."""
     denied: float = 2.0
     """Odds factor of being told the opposite."""
-    task_sd: float = 1.0
-    """Standard deviation of the stable offset, in logits, of each pair of task and kind."""
     bloat_free_tokens: float = 500.0
     """Harness-own prompt text that costs nothing."""
     bloat_per_100_tokens: float = 1.08
@@ -107,26 +107,28 @@ class Rates:
 DEFAULT_RATES = Rates(
     kinds={
         "skips_identity": Rate(
-            base=0.055, cue="verify_identity", example=0.7, per_1k_tokens=1.1, needs_policy=4.0, hinted=0.45
+            base=0.012, weak=0.6, cue="verify_identity", example=0.7, per_1k_tokens=1.1, needs_policy=4.0, hinted=0.45
         ),
         "skips_confirmation": Rate(
-            base=0.075, cue="confirm_changes", example=0.7, per_1k_tokens=1.2, needs_policy=4.0, hinted=0.45
+            base=0.014, weak=0.6, cue="confirm_changes", example=0.7, per_1k_tokens=1.2, needs_policy=4.0, hinted=0.45
         ),
-        "hallucinated_tool": Rate(base=0.023, cue="known_tools_only", example=0.7),
-        "malformed_arguments": Rate(base=0.036, cue="exact_arguments", example=0.6),
+        "hallucinated_tool": Rate(base=0.004, weak=0.3, cue="known_tools_only", example=0.7),
+        "malformed_arguments": Rate(base=0.006, weak=0.45, cue="exact_arguments", example=0.6),
         "repeats_failed_call": Rate(base=0.48, cue="no_repeat"),
-        "ignores_tool_error": Rate(base=0.17, cue="check_results"),
-        "gives_up_early": Rate(base=0.003, cue="persist"),
+        "ignores_tool_error": Rate(base=0.15, cue="check_results"),
+        "gives_up_early": Rate(base=0.0006, weak=0.1, cue="persist"),
         "asks_superfluous": Rate(base=0.004, cue=None),
-        "over_refund": Rate(base=0.16, cue="refund_limits", needs_policy=4.0),
-        "forgets_constraint": Rate(base=0.24, cue="remember_wishes", per_1k_tokens=1.5),
-        "yields": Rate(base=0.09, cue="resist_pressure", needs_policy=4.0),
-        "answers_from_memory": Rate(base=0.24, cue="look_up"),
-        "skips_escalation": Rate(base=0.27, cue="escalate_when_due", needs_policy=5.0),
-        "over_escalates": Rate(base=0.035, cue="escalate_little", needs_policy=1.5),
-        "over_refuses": Rate(base=0.04, cue="allow_what_is_allowed", needs_policy=1.5),
-        "misses_second_request": Rate(base=0.26, cue="all_requests", per_1k_tokens=1.3),
-        "misses_information": Rate(base=0.065, cue="required_information", per_1k_tokens=1.3, needs_policy=5.0),
+        "over_refund": Rate(base=0.03, cue="refund_limits", needs_policy=4.0),
+        "forgets_constraint": Rate(base=0.05, cue="remember_wishes", per_1k_tokens=1.5),
+        "yields": Rate(base=0.02, cue="resist_pressure", needs_policy=4.0),
+        "answers_from_memory": Rate(base=0.05, cue="look_up"),
+        "skips_escalation": Rate(base=0.06, cue="escalate_when_due", needs_policy=5.0),
+        "over_escalates": Rate(base=0.008, weak=0.5, cue="escalate_little", needs_policy=1.5),
+        "over_refuses": Rate(base=0.008, weak=0.5, cue="allow_what_is_allowed", needs_policy=1.5),
+        "misses_second_request": Rate(base=0.06, cue="all_requests", per_1k_tokens=1.3),
+        "misses_information": Rate(
+            base=0.014, weak=0.55, cue="required_information", per_1k_tokens=1.3, needs_policy=5.0
+        ),
     },
     side_effects=(
         SideEffect(cue="escalate_when_due", kind="over_escalates", stated=1.5, emphasised=3.0),
