@@ -220,7 +220,7 @@ class Campaign:
 
     def _is_exhausted(self) -> bool:
         """Nothing was offered while the whole of the train split went by."""
-        return self._n_idle * self._settings.loop.batch_size >= 2 * self._traffic.n_tasks
+        return self._n_idle * self._settings.loop.batch_size >= self._traffic.n_tasks
 
     def _check_clock(self) -> None:
         hours = self._settings.budget.hours

@@ -2,6 +2,13 @@
 
 Every figure but a base rate multiplies *odds*, p / (1 - p). A base rate is the chance at one decision point of an
 average task with a bare prompt: policy present, no instruction of the harness's own.
+
+Measured with seed 7 over all 224 tasks by `python -m benchmarks.helpdesk.sim.calibrate 20` (simulated): the starting
+harness passes 0.484, two identical runs disagree on 0.378 of the tasks, 11.0 model calls per rollout. Shares of its
+failures: misses_information 16 %, skips_identity 13 %, gives_up_early 12 %, over_refuses 9 %, over_escalates 8 %,
+repeats_failed_call 8 %, hallucinated_tool 7 %, skips_confirmation, over_refund, malformed_arguments and yields 4 %
+each, all others 3 % or less. With 8 trials, a harness with every rule, a reminder, two guards and helpful errors
+(`EQUIPPED` of the calibration tests) passes 0.917. Without lapses every task passes.
 """
 
 from __future__ import annotations
@@ -36,7 +43,7 @@ class Rate:
     """Probability, 0 to 1, where the task has no weak spot of this kind."""
     cue: Cue | None
     """What an instruction against it says."""
-    instructed: float = 0.1
+    instructed: float = 0.15
     """Odds factor of the cue in the system prompt."""
     reminded: float = 0.4
     """Odds factor of the cue in a note near the end or behind the last tool result."""

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from benchmarks.helpdesk.plan import Ask, Call, Confirm, Plan, Tell, Trap
 from benchmarks.helpdesk.sim.model import LapseRecord, SimModel
-from benchmarks.helpdesk.sim.rates import NO_LAPSES, LapseKind, Rate, Rates
+from benchmarks.helpdesk.sim.rates import NO_LAPSES, LapseKind, Rates
+from benchmarks.helpdesk.sim.transcript import parse_arguments
 from optimizer.domain.json import Json, JsonObject
 from optimizer.domain.model import CallContext
 
@@ -33,7 +34,11 @@ SYSTEM = f"You are an assistant.\n\n# Policy\n{POLICY}\n\n# Rules\n- Be friendly
 
 def tool(name: str, *fields: str, description: str = "A tool.") -> JsonObject:
     """A tool as offered on the wire."""
-    schema = {"type": "object", "properties": {field: {"type": "string"} for field in fields}, "required": list(fields)}
+    schema: JsonObject = {
+        "type": "object",
+        "properties": {field: {"type": "string"} for field in fields},
+        "required": list(fields),
+    }
     return {"type": "function", "function": {"name": name, "description": description, "parameters": schema}}
 
 
@@ -77,20 +82,10 @@ CONFIRMED = (*LOOKED_UP, said(CONFIRM.text), user("Yes, please go ahead."))
 REFUNDED = (*CONFIRMED, *called(REFUND, '{"refunded": 10.0}', number=3))
 
 
-def only(rates: Rates, *kinds: LapseKind) -> Rates:
-    """The same model with all other weaknesses gone."""
-    silent = NO_LAPSES.kinds
-    return replace(rates, kinds={kind: rates.kinds[kind] if kind in kinds else silent[kind] for kind in rates.kinds})
-
-
 def certain(*kinds: LapseKind) -> Rates:
     """A model that lapses in these ways whenever it can."""
-    rates = {kind: replace(NO_LAPSES.kinds[kind], base=1 - 1e-9) for kind in kinds}
-    return replace(NO_LAPSES, kinds={**NO_LAPSES.kinds, **rates}, task_sd=0.0)
-
-
-def rate_of(base: float) -> Rate:
-    return Rate(base=base, cue=None)
+    rates = {kind: replace(NO_LAPSES.kinds[kind], base=1 - 1e-9, weak=1 - 1e-9) for kind in kinds}
+    return replace(NO_LAPSES, kinds={**NO_LAPSES.kinds, **rates})
 
 
 def sim(rates: Rates = NO_LAPSES, *, seed: int = 1, on_lapse: Callable[[LapseRecord], None] | None = None) -> SimModel:
@@ -106,12 +101,13 @@ def reply(model: SimModel, body: JsonObject, *, luck: str = "t/mine/0", occurren
 
 
 def move(model: SimModel, body: JsonObject, *, luck: str = "t/mine/0", occurrence: int = 0) -> Json:
-    """What it did: the text, or [tool, arguments]."""
+    """What it did: the text, or [tool, arguments]; arguments that are no JSON object stay text."""
     message = reply(model, body, luck=luck, occurrence=occurrence)
     calls = message.get("tool_calls")
     if isinstance(calls, list):
         function = calls[0]["function"]
-        return [function["name"], json.loads(function["arguments"])]
+        arguments = parse_arguments(function["arguments"])
+        return [function["name"], function["arguments"] if arguments is None else arguments]
     return message["content"]
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.helpdesk.sim.chances import Chances, task_offset
+from benchmarks.helpdesk.plan import Plan
+from benchmarks.helpdesk.sim.chances import Chances, weak_spots
 from benchmarks.helpdesk.sim.conditions import observe
 from benchmarks.helpdesk.sim.model import LapseRecord
 from benchmarks.helpdesk.sim.rates import DEFAULT_RATES, LapseKind, Rates
@@ -14,13 +15,16 @@ from benchmarks.helpdesk.sim.transcript import read
 from optimizer.domain.json import JsonObject
 from tests.benchmarks.helpdesk.sim_support import (
     CONFIRMED,
+    DONE,
     HELLO,
     IDENTIFIED,
     LOOKED_UP,
     LOOKUP,
+    PLAN,
     POLICY,
     REFUND,
     REFUNDED,
+    SILENT,
     SYSTEM,
     TOOLS,
     called,
@@ -38,8 +42,9 @@ FILLER = "- Greet warmly, thank them for their patience and mirror their level o
 
 def even(kind: LapseKind, base: float = 0.4) -> Rates:
     """The shipped rates without differences between tasks, one base raised so that counting is quick."""
-    kinds = {k: replace(rate, base=base if k == kind else 0.0) for k, rate in DEFAULT_RATES.kinds.items()}
-    return replace(DEFAULT_RATES, kinds=kinds, task_sd=0.0)
+    silent = {k: replace(rate, base=0.0) for k, rate in DEFAULT_RATES.kinds.items()}
+    loud = replace(DEFAULT_RATES.kinds[kind], base=base, weak=base)
+    return replace(DEFAULT_RATES, kinds={**silent, kind: loud})
 
 
 def share(kind: LapseKind, body: JsonObject, *, base: float = 0.4, n: int = N) -> float:
@@ -113,11 +118,11 @@ def test_a_tool_description_that_states_the_precondition_helps() -> None:
 
 
 def test_a_strict_schema_reduces_malformed_arguments() -> None:
-    schema = {
+    schema: JsonObject = {
         "type": "object",
         "properties": {"order_id": {"type": "string", "pattern": "^BV-\\d+$", "examples": ["BV-1"]}},
     }
-    strict = {"type": "function", "function": {"name": "get_order", "strict": True, "parameters": schema}}
+    strict: JsonObject = {"type": "function", "function": {"name": "get_order", "strict": True, "parameters": schema}}
     body = request(*IDENTIFIED, tools=[TOOLS[0], strict, TOOLS[2]])
     assert share("malformed_arguments", body) < 0.75 * share("malformed_arguments", request(*IDENTIFIED))
 
@@ -157,6 +162,7 @@ def test_quoting_the_customer_near_the_end_keeps_wishes_alive() -> None:
             rates=even("forgets_constraint"),
             conditions=observe(read(request(user(wish), system(note))), "[]", (POLICY, "")),
             task_id="t",
+            weak_spots=frozenset(),
         ).of("forgets_constraint")
         for note in (f"> {wish}", "Be kind to this customer today, please.")
     )
@@ -204,8 +210,22 @@ def test_temperature_changes_no_rate() -> None:
 
 
 def test_tasks_differ_in_what_they_tempt_to_and_stay_so() -> None:
-    offsets = [task_offset(f"task-{i}", "yields") for i in range(2000)]
-    mean = sum(offsets) / len(offsets)
-    assert mean == pytest.approx(0.0, abs=0.1)
-    assert sum((o - mean) ** 2 for o in offsets) / len(offsets) == pytest.approx(1.0, abs=0.2)
-    assert task_offset("task-1", "yields") == offsets[1] != task_offset("task-1", "over_refund")
+    spots = [weak_spots(f"task-{i}", PLAN) for i in range(400)]
+    assert spots == [weak_spots(f"task-{i}", PLAN) for i in range(400)]
+    assert {len(kinds) for kinds in spots} == {0, 1, 2}
+    assert len(set().union(*spots)) >= 5
+
+
+def test_a_task_is_weak_only_where_it_can_fail() -> None:
+    for number in range(200):
+        assert not weak_spots(f"task-{number}", Plan(steps=(DONE,), traps=()))
+        assert weak_spots(f"task-{number}", Plan(steps=(DONE,), traps=(SILENT,))) <= {"misses_information"}
+
+
+def test_a_weak_spot_makes_its_lapse_far_likelier() -> None:
+    conditions = observe(read(request(*LOOKED_UP)), "[]", (POLICY, ""))
+    weak, plain = (
+        Chances(rates=DEFAULT_RATES, conditions=conditions, task_id="t", weak_spots=frozenset(spots)).of("over_refund")
+        for spots in (("over_refund",), ())
+    )
+    assert weak > 5 * plain

@@ -12,6 +12,7 @@ from openai.types.chat import ChatCompletion
 from benchmarks.helpdesk.plan import Plan
 from benchmarks.helpdesk.sim.model import LapseRecord, SimModel
 from benchmarks.helpdesk.sim.rates import DEFAULT_RATES
+from optimizer.domain.json import JsonObject
 from optimizer.domain.model import CallContext
 from tests.benchmarks.helpdesk.sim_support import (
     CONFIRMED,
@@ -91,8 +92,12 @@ def test_tool_choice_none_is_answered_in_words() -> None:
 
 
 def test_arguments_a_harness_schema_requires_on_top_are_filled_in() -> None:
-    schema = {"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["customer_id", "sure"]}
-    tools = [{"type": "function", "function": {"name": "verify_identity", "parameters": schema}}]
+    schema: JsonObject = {
+        "type": "object",
+        "properties": {"sure": {"type": "boolean"}},
+        "required": ["customer_id", "sure"],
+    }
+    tools: list[JsonObject] = [{"type": "function", "function": {"name": "verify_identity", "parameters": schema}}]
     expected = [VERIFY.tool, {**VERIFY.arguments, "sure": True}]
     assert move(sim(), request(user(HELLO), user("12345"), tools=tools)) == expected
     assert move(sim(), request(user(HELLO), user("12345"))) == calls(VERIFY)
