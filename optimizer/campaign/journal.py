@@ -49,24 +49,23 @@ class Journal:
             raise LedgerError(f"rollout {rollout.job.id} has no trace in the ledger; it was not recorded by hone")
         return self._ledger.trace(rollout.trace_sha)
 
-    def baseline(self, record: TrunkRecord, commit: str) -> None:
+    def baseline(self, record: TrunkRecord, commit: str, spent: Spend) -> None:
         """The harness as it was found."""
         self._trunk(record, commit, None)
+        self._spend(spent)
         self._say("baseline", f"internal val estimate {record.estimate:.3f} on {len(record.cells)} tasks")
 
     def trunk(self, record: TrunkRecord, commit: str, candidate: int | None) -> None:
         """The pooled estimate has moved; `candidate` is the one that became the trunk."""
         self._trunk(record, commit, candidate)
 
-    def batch(
-        self, n: int, head: str, rollouts: Sequence[Rollout], failures: Sequence[Failure], clusters: Iterable[Cluster]
-    ) -> None:
-        """A batch was mined; `clusters` are those that it changed."""
+    def batch(self, n: int, head: str, rollouts: Sequence[Rollout], failures: Sequence[Failure], spent: Spend) -> None:
+        """A batch was mined."""
         self._batch = n
+        self._spend(spent)
         self._ledger.record_batch(n, head, tuple(r.job.task.id for r in rollouts), tuple(r.job.id for r in rollouts))
         for failure in failures:
             self._ledger.record_failure(failure, n)
-        self.clusters(clusters)
         labels = sorted({failure.label for failure in failures})
         self._say("batch", f"batch {n}: {len(failures)} of {len(rollouts)} failed ({', '.join(labels) or 'none'})")
 

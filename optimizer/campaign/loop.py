@@ -107,7 +107,7 @@ class Campaign:
         _require_running(outcomes)
         passed = {r.job.task.id: r.is_pass for r in outcomes if r.is_measured}
         record = TrunkRecord(cells={}).measured(passed)
-        self._crew.journal.baseline(record, base.commit)
+        self._crew.journal.baseline(record, base.commit, self._crew.budget.spent)
         return Trunk(version=base, record=record, val=passed)
 
     async def _mine(self, trunk: Trunk) -> None:
@@ -119,7 +119,8 @@ class Campaign:
         failures = {r.job.task.id: self._diagnosed(r) for r in rollouts if r.is_measured}
         found = [failure for failure in failures.values() if failure is not None]
         changed = self._book.absorb(self._traffic.n, failures)
-        self._crew.journal.batch(self._traffic.n, trunk.version.commit, rollouts, found, changed)
+        self._crew.journal.batch(self._traffic.n, trunk.version.commit, rollouts, found, self._crew.budget.spent)
+        self._crew.journal.clusters(changed)
         for failure in found:
             cluster_id = self._book.of(failure.label)
             self._crew.journal.member(cluster_id, failure)

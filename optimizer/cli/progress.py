@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 from dataclasses import dataclass, field
@@ -30,16 +31,18 @@ class Narrator:
     limits: BudgetLimits
     is_simulated: bool
     is_terminal: bool = field(default_factory=sys.stderr.isatty)
+    told_until: int = 0
+    """Events up to this number were told by an earlier session."""
     _started: float = field(default_factory=monotonic)
     _shown: float = 0.0
     _spent: Spend = field(default_factory=Spend)
 
     def event(self, event: Event) -> None:
         """One line of the story."""
-        if event.kind == "batch" and not self.is_terminal:
+        if event.seq <= self.told_until or (event.kind == "batch" and not self.is_terminal):
             return
         who = f" #{event.candidate}" if event.candidate is not None else ""
-        width = 118 if self.is_terminal else 10_000
+        width = shutil.get_terminal_size().columns - 2 if self.is_terminal else 10_000
         self._line(textwrap.shorten(f"  {MARKS[event.kind]}{who} {event.text}", width, placeholder=" ..."))
 
     def note(self, text: str) -> None:

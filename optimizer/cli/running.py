@@ -39,7 +39,9 @@ def run_session(workplace: Workplace, ledger: Ledger) -> str:
     limits = BudgetLimits(
         usd=budget.usd, tokens=budget.tokens, rollouts=budget.rollouts, hours=budget.hours, candidates=budget.candidates
     )
-    narrator = Narrator(limits=limits, is_simulated=workplace.is_simulated)
+    with LedgerReader.open(workplace.ledger_folder) as reader:
+        told = reader.last_events(1)
+    narrator = Narrator(limits=limits, is_simulated=workplace.is_simulated, told_until=told[-1].seq if told else 0)
     simulated = " with the SIMULATED model" if workplace.is_simulated else ""
     print(f"campaign {ledger.header.campaign} on {ledger.header.benchmark}{simulated}", file=sys.stderr)
 
