@@ -35,7 +35,7 @@ class Trunk:
     version: Version
     record: TrunkRecord
     """Pooled record on validation."""
-    val: Mapping[str, bool]
+    val: Mapping[str, Rollout]
     """Its own validation runs of trial 0."""
 
 
@@ -108,7 +108,8 @@ class Campaign:
         passed = {r.job.task.id: r.is_pass for r in outcomes if r.is_measured}
         record = TrunkRecord(cells={}).measured(passed)
         self._crew.journal.baseline(record, base.commit, self._crew.budget.spent)
-        return Trunk(version=base, record=record, val=passed)
+        own = {r.job.task.id: r for r in outcomes if r.is_measured}
+        return Trunk(version=base, record=record, val=own)
 
     async def _mine(self, trunk: Trunk) -> None:
         """Phase A and B: run a batch of train tasks; group what failed; keep each failure as a case."""
@@ -156,7 +157,7 @@ class Campaign:
             tree=candidate.tree,
             trunk_tree=trunk.version.tree,
             targets=tuple(self._tasks[task_id] for task_id in candidate.proposal.target_tasks),
-            suite=self._suite.active(),
+            suite=(*self._suite.active(), *self._suite.pinned(self._settings.gate.pin)),
             pinned=frozenset(self._settings.gate.pin),
             record=trunk.record,
             trunk_val=trunk.val,
@@ -170,9 +171,9 @@ class Campaign:
         self._crew.journal.judged(candidate, decision, outcomes.rollouts, self._crew.budget.spent)
         self._crew.workshop.remember(candidate.cluster_id, candidate.proposal, decision, trunk.version.tree)
         is_accepted = decision.verdict == "accept"
-        self._crew.journal.clusters(
-            self._book.attempted(candidate.cluster_id, self._traffic.n, is_accepted=is_accepted)
-        )
+        if decision.verdict != "inconclusive":
+            changed = self._book.attempted(candidate.cluster_id, self._traffic.n, is_accepted=is_accepted)
+            self._crew.journal.clusters(changed)
         if is_accepted:
             commit = self._crew.keeper.accept(candidate, decision, expected_head=trunk.version.commit)
             self._crew.journal.cases(self._suite.observe(outcomes.suite))
@@ -189,7 +190,7 @@ class Campaign:
         """The candidate is the trunk now: re-measure what has faded."""
         record = trunk.record.after_accept(outcomes.val)
         own = {
-            r.job.task.id: r.is_pass
+            r.job.task.id: r
             for r in outcomes.rollouts
             if r.job.purpose == "val" and r.job.tree == candidate.tree and r.is_measured
         }
@@ -197,7 +198,7 @@ class Campaign:
         fresh = {r.job.task.id: r for r in await self._rollouts(candidate.tree, stale, "val", 0) if r.is_measured}
         record = record.measured({task_id: r.is_pass for task_id, r in fresh.items()})
         self._crew.journal.trunk(record, commit, candidate.n)
-        own |= {task_id: r.is_pass for task_id, r in fresh.items()}
+        own |= fresh
         return Trunk(version=Version(commit=commit, tree=candidate.tree), record=record, val=own)
 
     async def _promote(self, trunk: Trunk, cluster_id: int) -> None:
@@ -241,7 +242,7 @@ def _require_running(rollouts: tuple[Rollout, ...]) -> None:
     Raises:
         HarnessError: every rollout crashed or ran into a limit, or none could be measured.
     """
-    if any(rollout.status in {"passed", "failed"} for rollout in rollouts):
+    if any(rollout.status in {"passed", "failed", "infra_error"} for rollout in rollouts):
         return
     worst = rollouts[0]
     raise HarnessError(

@@ -13,6 +13,8 @@ from functools import lru_cache, partial
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from optimizer.cli.models import price_of, proposers_of, upstream_of
 from optimizer.config.load import load
 from optimizer.config.settings import Settings
@@ -47,6 +49,7 @@ class Watchers:
 
 
 CONFIG_NAME = "campaign.toml"
+SOCKETS = "hone-sockets-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,7 @@ def open_workplace(folder: Path) -> Workplace:
             f"there is no {CONFIG_NAME} in {folder}. Go to your harness folder, or make one: `hone init my-harness`."
         )
     settings = load(path)
-    benchmark = load_benchmark(settings.benchmark.name)
+    benchmark = load_benchmark(settings.benchmark.name, settings.benchmark.options)
     return Workplace(
         folder=folder,
         settings=settings,
@@ -98,25 +101,40 @@ def open_workplace(folder: Path) -> Workplace:
     )
 
 
-def load_benchmark(name: str) -> Benchmark:
-    """Load a benchmark by the name of its entry point in the group `hone.benchmarks`."""
+def load_benchmark(name: str, options: Mapping[str, JsonValue]) -> Benchmark:
+    """Load a benchmark by the name of its entry point in the group `hone.benchmarks`; options are its arguments."""
     known = {point.name: point for point in entry_points(group="hone.benchmarks")}
     if name not in known:
         raise BenchmarkError(
             f"no benchmark {name!r} is installed; there is {', '.join(sorted(known)) or 'none'}."
             " A package offers one through the entry point group hone.benchmarks."
         )
-    benchmark: Benchmark = known[name].load()()
+    try:
+        benchmark: Benchmark = known[name].load()(**options)
+    except TypeError as error:
+        raise BenchmarkError(f"benchmark {name!r} does not take these [benchmark.options]: {error}") from error
     return benchmark
 
 
 def environment_of(workplace: Workplace, report: Report) -> HarnessEnvironment:
     """The dedicated Python environment of the harness, built on first use."""
     name = workplace.settings.harness.requirements
-    path = workplace.folder / name if name else None
-    lines = path.read_text("utf-8").splitlines() if path and path.is_file() else []
+    lines = committed_text(workplace, name).splitlines() if name else []
     wanted = (line.partition("#")[0].strip() for line in lines)
     return ensure_environment(tuple(line for line in wanted if line), report=report)
+
+
+def committed_text(workplace: Workplace, path: str) -> str:
+    """A text file of the harness as the campaign began with it, or as it is committed now; empty where there is none.
+
+    Raises:
+        ConfigError: it is not UTF-8 text.
+    """
+    tree = workplace.repo.base() or workplace.repo.head().commit
+    try:
+        return workplace.repo.read(tree).get(path, b"").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error}. Save it as UTF-8 and commit it.") from error
 
 
 @asynccontextmanager
@@ -194,13 +212,21 @@ async def evaluator_of(
 @contextmanager
 def socket_folder() -> Iterator[Path]:
     """A short-named folder for the sockets of this process; what killed processes left behind is removed."""
-    for left in Path(tempfile.gettempdir()).glob("hone-*-*"):
-        owner = left.name.split("-")[1]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and left.stat().st_uid == os.geteuid():
+    for left in Path(tempfile.gettempdir()).glob(f"{SOCKETS}*-*"):
+        owner = left.name.removeprefix(SOCKETS).split("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and _holds_only_sockets(left):
             shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"hone-{os.getpid()}-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{SOCKETS}{os.getpid()}-") as folder:
         os.chmod(folder, 0o711)  # noqa: PTH101, S103 - the harness's uid connects by a name it is given, lists nothing
         yield Path(folder)
+
+
+def _holds_only_sockets(folder: Path) -> bool:
+    """Ours, by owner and content: nothing a person made is ever removed."""
+    try:
+        return folder.stat().st_uid == os.geteuid() and all(path.is_socket() for path in folder.iterdir())
+    except OSError:
+        return False
 
 
 def _executor(workplace: Workplace, gateway: Gateway, sandbox: Sandbox) -> LocalExecutor:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
-import click
 
 from optimizer.cli.compose import Watchers, Workplace, open_workplace
 from optimizer.cli.jsonable import jsonable, print_json
@@ -18,6 +17,7 @@ from optimizer.cli.running import run_session, unwrapped
 from optimizer.cli.session import begin
 from optimizer.cli.starting import start_harness
 from optimizer.cli.summary import summary_of
+from optimizer.cli.terminal import tell
 from optimizer.domain.budget import BudgetLimits
 from optimizer.ledger.reader import LedgerReader
 from optimizer.ledger.views import Page
@@ -33,15 +33,15 @@ def demonstrate(folder: Path, *, seed: int, n_trials: int, is_quiet: bool) -> No
         status = reader.status()
         if not is_quiet:
             for line in story(reader, folder):
-                click.echo(line)
+                tell(line)
     result = {**_mapping(jsonable(summary_of(status))), "folder": str(folder)}
     if n_trials:
         before, after = true_rates(workplace, n_trials)
         if not is_quiet:
-            click.echo("")
-            click.echo(f"  true val, replayed with fresh luck ({n_trials} trials a task, simulated):")
-            click.echo(f"    base {before.mean:.3f} +- {before.half_interval:.3f}")
-            click.echo(f"    head {after.mean:.3f} +- {after.half_interval:.3f}")
+            tell("")
+            tell(f"  true val, replayed with fresh luck ({n_trials} trials a task, simulated):")
+            tell(f"    base {before.mean:.3f} +- {before.half_interval:.3f}")
+            tell(f"    head {after.mean:.3f} +- {after.half_interval:.3f}")
         result |= {"true_val_baseline": before.mean, "true_val_best": after.mean}
     print_json(result)
 

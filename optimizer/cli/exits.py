@@ -11,6 +11,7 @@ from optimizer.domain.errors import (
     EditRefusedError,
     HarnessError,
     HoneError,
+    InfrastructureError,
     LedgerError,
     ModelError,
     RepoError,
@@ -34,7 +35,7 @@ class Exit(IntEnum):
     SANDBOX = 5
     """The isolation that was asked for cannot be had here."""
     MODEL = 6
-    """A model provider cannot be reached or used."""
+    """A model provider cannot be reached or used, or nothing could be measured at all."""
     LEDGER = 7
     """The ledger cannot be opened, written or believed."""
     BENCHMARK = 8
@@ -52,6 +53,7 @@ _BY_ERROR: tuple[tuple[type[HoneError], Exit], ...] = (
     (RepoError, Exit.REPO),
     (SandboxUnavailableError, Exit.SANDBOX),
     (ModelError, Exit.MODEL),
+    (InfrastructureError, Exit.MODEL),
     (LedgerError, Exit.LEDGER),
     (BenchmarkError, Exit.BENCHMARK),
     (BudgetExhaustedError, Exit.OK),

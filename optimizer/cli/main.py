@@ -94,5 +94,7 @@ def main() -> None:
 
 
 def _leave(message: str, code: Exit) -> None:
-    print(message, file=sys.stderr)
+    from optimizer.cli.terminal import plain
+
+    print(plain(message), file=sys.stderr)
     sys.exit(code)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from optimizer.campaign.journal import Event
+from optimizer.cli.terminal import plain
 from optimizer.domain.budget import BudgetLimits, Spend
 from optimizer.domain.rollout import Rollout
 
@@ -42,7 +43,7 @@ class Narrator:
         if event.seq <= self.told_until or (event.kind == "batch" and not self.is_terminal):
             return
         who = f" #{event.candidate}" if event.candidate is not None else ""
-        width = shutil.get_terminal_size().columns - 2 if self.is_terminal else 10_000
+        width = max(20, shutil.get_terminal_size().columns - 2) if self.is_terminal else 10_000
         self._line(textwrap.shorten(f"  {MARKS[event.kind]}{who} {event.text}", width, placeholder=" ..."))
 
     def note(self, text: str) -> None:
@@ -89,7 +90,7 @@ class Narrator:
 
     def _line(self, text: str) -> None:
         start = "\r\x1b[K" if self.is_terminal else ""
-        print(f"{start}{text}", file=sys.stderr, flush=True)
+        print(f"{start}{plain(text)}", file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:

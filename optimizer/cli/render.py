@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 from optimizer.cli.progress import clock
+from optimizer.cli.terminal import plain
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster
 from optimizer.ledger.views import CandidateDetail, CandidateRow, CaseRow, ClusterDetail, StatusView
 
 MARK = {"accept": "+", "reject": "x", "inconclusive": "~", "refused": "!", "running": "."}
-
-
-def plain(text: str) -> str:
-    """Text without characters that move the cursor or hide; line breaks and tabs stay."""
-    return "".join(
-        char if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"} else "\ufffd" for char in text
-    )
 
 
 def one_line(text: str, width: int) -> str:

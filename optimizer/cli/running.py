@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import anyio
-import click
 
 from optimizer.cli.compose import Workplace
 from optimizer.cli.jsonable import print_json
@@ -15,6 +14,7 @@ from optimizer.cli.progress import Narrator
 from optimizer.cli.render import status_lines
 from optimizer.cli.session import work
 from optimizer.cli.summary import summary_of
+from optimizer.cli.terminal import tell
 from optimizer.domain.budget import BudgetLimits
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.reader import LedgerReader
@@ -30,7 +30,7 @@ def conduct(workplace: Workplace, ledger: Ledger, *, as_json: bool) -> None:
         print_json(summary_of(status))
         return
     for line in status_lines(status):
-        click.echo(line)
+        tell(line)
 
 
 def run_session(workplace: Workplace, ledger: Ledger) -> str:

@@ -19,6 +19,7 @@ from optimizer.cli.compose import (
     Workplace,
     budget_of,
     check_harness,
+    committed_text,
     evaluator_of,
     hone_version,
     host_name,
@@ -28,7 +29,7 @@ from optimizer.cli.models import proposal_cap
 from optimizer.cli.progress import Narrator
 from optimizer.config.load import settings_hash, to_json
 from optimizer.domain.budget import Budget
-from optimizer.domain.errors import BenchmarkError, RepoError
+from optimizer.domain.errors import BenchmarkError, ConfigError, RepoError
 from optimizer.domain.json import canonical_json
 from optimizer.evals.splits import check_splits
 from optimizer.evaluate.evaluator import Evaluator
@@ -64,7 +65,10 @@ def begin(workplace: Workplace, *, now: datetime | None = None) -> Ledger:
     if splits.problems:
         raise BenchmarkError(f"the task splits cannot be trusted: {'; '.join(splits.problems)}. Mend the benchmark.")
     settings = workplace.settings
-    ledger = Ledger.create(
+    _check_pins(workplace)
+    _require_untaken(workplace)
+    workplace.repo.begin(head.commit)
+    return Ledger.create(
         workplace.ledger_folder,
         CampaignHeader(
             campaign=settings.campaign.name,
@@ -81,8 +85,27 @@ def begin(workplace: Workplace, *, now: datetime | None = None) -> Ledger:
             is_simulated=workplace.is_simulated,
         ),
     )
-    workplace.repo.begin(head.commit)
-    return ledger
+
+
+def _check_pins(workplace: Workplace) -> None:
+    train = {task.id for task in workplace.benchmark.tasks() if task.split == "train"}
+    unknown = [task_id for task_id in workplace.settings.gate.pin if task_id not in train]
+    if unknown:
+        raise ConfigError(
+            f"[gate] pin names {', '.join(unknown)}, which are no train tasks; only train tasks can be pinned"
+        )
+
+
+def _require_untaken(workplace: Workplace) -> None:
+    """A ledger that was deleted leaves its git refs; a new campaign must not mix with them."""
+    repo, name = workplace.repo, workplace.settings.campaign.name
+    if (workplace.ledger_folder / "ledger.sqlite").exists() or not (repo.accepted() or repo.rejected()):
+        return
+    raise RepoError(
+        f"an earlier campaign {name!r} left commits in git (hone/{name}, refs/hone/{name}/), but its ledger is gone."
+        f" Choose another [campaign] name; or, to forget it: `git branch -D hone/{name}` and"
+        f" `git for-each-ref --format='delete %(refname)' refs/hone/{name} | git update-ref --stdin`."
+    )
 
 
 async def work(workplace: Workplace, ledger: Ledger, narrator: Narrator) -> Ending:
@@ -141,7 +164,7 @@ def _crew(
         proposers=workplace.proposers(),
         brief=Brief(
             editable=settings.harness.editable,
-            guidance=(workplace.folder / guidance).read_text("utf-8") if guidance else "",
+            guidance=committed_text(workplace, guidance) if guidance else "",
             seed=settings.campaign.seed,
             worst_case=proposal_cap(settings),
         ),

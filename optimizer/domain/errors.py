@@ -10,6 +10,7 @@ HoneError
 ├── SandboxUnavailableError  the isolation that was asked for cannot be had on this machine
 ├── ModelError           a provider answered with something that cannot be used
 │   └── ModelUnavailableError   ... after all retries: an infrastructure error, never a candidate's fault
+├── InfrastructureError  nothing of a block of rollouts could be measured: mend the cause and resume
 ├── BudgetExhaustedError  a limit was reached: a planned stop, not a failure
 └── BenchmarkError       a benchmark cannot offer or open a task
 
@@ -55,6 +56,10 @@ class ModelError(HoneError):
 
 class ModelUnavailableError(ModelError):
     """A model provider stayed out of reach after all retries."""
+
+
+class InfrastructureError(HoneError):
+    """Every rollout of a block was lost to infrastructure; none of them is recorded, so a resume runs them again."""
 
 
 class BudgetExhaustedError(HoneError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from optimizer.domain.evalcase import EvalCase
@@ -59,7 +59,7 @@ class Suite:
         """Update pass rates of active cases from the suite runs of a version that was accepted."""
         changed = []
         for case_id, (passes, n) in runs.items():
-            if n:
+            if n and case_id in self._cases:
                 changed.append(self._put(_observed(self._cases[case_id], passes, n)))
         return tuple(changed)
 
@@ -72,9 +72,29 @@ class Suite:
         ranked = sorted(by_task.values(), key=lambda case: (-(case.pass_rate or 0.0), -case.n_runs, case.id))
         return tuple(ranked[: self._limit])
 
+    def pinned(self, task_ids: Sequence[str]) -> tuple[EvalCase, ...]:
+        """Cases for pinned tasks that no active case covers: they are run for every candidate all the same."""
+        covered = {case.task_id for case in self.active()}
+        return tuple(_pinned(task_id) for task_id in task_ids if task_id not in covered)
+
     def _put(self, case: EvalCase) -> EvalCase:
         self._cases[case.id] = case
         return case
+
+
+def _pinned(task_id: str) -> EvalCase:
+    return EvalCase(
+        id=content_hash("pinned", task_id),
+        task_id=task_id,
+        cluster_id=0,
+        failure_id="",
+        rollout_id="",
+        check="pinned",
+        state="active",
+        n_runs=1,
+        n_passes=1,
+        note="pinned by a person",
+    )
 
 
 def _promoted(case: EvalCase, passes: int, n: int) -> EvalCase:

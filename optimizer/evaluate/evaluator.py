@@ -9,6 +9,8 @@ from typing import Protocol
 import anyio
 
 from optimizer.domain.budget import Budget, Spend
+from optimizer.domain.errors import InfrastructureError
+from optimizer.domain.json import Json
 from optimizer.domain.rollout import Rollout, RolloutJob
 from optimizer.domain.trace import Trace, Usage
 from optimizer.evaluate.executor import Executed, Executor
@@ -19,6 +21,14 @@ class RolloutLog(Protocol):
 
     def rollout(self, rollout_id: str) -> Rollout | None:
         """A recorded rollout."""
+        ...
+
+    def trace(self, sha: str) -> Trace:
+        """A recorded trace."""
+        ...
+
+    def paid(self, rollout_id: str) -> Usage:
+        """All that a rollout has paid for, over all its tries and sessions."""
         ...
 
     def record_rollout(self, rollout: Rollout, trace: Trace) -> str:
@@ -94,6 +104,7 @@ class Evaluator:
         it recorded, must not depend on the clock.
         """
         done = {job_id: kept for job_id in jobs if (kept := self._log.rollout(job_id)) is not None}
+        lost: list[Executed] = []
         limiter = self._limiter = self._limiter or anyio.CapacityLimiter(self._settings.concurrency)
         groups: dict[str, list[RolloutJob]] = {}
         for job_id, job in jobs.items():
@@ -103,21 +114,56 @@ class Evaluator:
         async def in_turn(group: list[RolloutJob]) -> None:
             for job in group:
                 async with limiter:
-                    executed = await self._measured(job)
-                    sha = self._log.record_rollout(executed.rollout, executed.trace)
-                done[job.id] = replace(executed.rollout, trace_sha=sha)
-                self._watch(done[job.id])
+                    executed = self._with_all_costs(await self._measured(job))
+                self._watch(executed.rollout)
+                if executed.rollout.is_measured:
+                    done[job.id] = self._kept(executed)
+                else:
+                    lost.append(executed)
 
         async with anyio.create_task_group() as tasks:
             for group in groups.values():
                 tasks.start_soon(in_turn, group)
-        return done
+        n_run = sum(len(group) for group in groups.values())
+        if n_run and len(lost) == n_run:
+            raise InfrastructureError(
+                f"none of {n_run} rollouts could be measured: {lost[0].rollout.note}."
+                " Mend that and `hone resume`; nothing was decided by it."
+            )
+        return done | {executed.rollout.job.id: self._kept(executed) for executed in lost}
+
+    def is_settled(self, job_id: str) -> bool:
+        """Whether a rollout was paid for by an earlier block."""
+        return job_id in self._settled
+
+    def asks_the_same(self, one: Rollout, other: Rollout) -> bool:
+        """Whether two rollouts sent their models exactly the same requests, in the same order."""
+        return self._requests(one) == self._requests(other)
+
+    def _requests(self, rollout: Rollout) -> tuple[Json, ...]:
+        if rollout.trace_sha is None:
+            return (rollout.job.id,)
+        return tuple(span.input for span in self._log.trace(rollout.trace_sha).spans if span.kind == "model_call")
+
+    def _kept(self, executed: Executed) -> Rollout:
+        sha = self._log.record_rollout(executed.rollout, executed.trace)
+        return replace(executed.rollout, trace_sha=sha)
+
+    def _with_all_costs(self, executed: Executed) -> Executed:
+        """Tries that were lost, and sessions that were killed, have paid for calls the last try may not have used."""
+        usage, paid = executed.rollout.usage, self._log.paid(executed.rollout.job.id)
+        whole = replace(
+            usage,
+            input_tokens=max(usage.input_tokens, paid.input_tokens),
+            cached_tokens=max(usage.cached_tokens, paid.cached_tokens),
+            output_tokens=max(usage.output_tokens, paid.output_tokens),
+            reasoning_tokens=max(usage.reasoning_tokens, paid.reasoning_tokens),
+            usd=None if usage.usd is None or paid.usd is None else max(usage.usd, paid.usd),
+        )
+        return replace(executed, rollout=replace(executed.rollout, usage=whole))
 
     async def _measured(self, job: RolloutJob) -> Executed:
-        """Try again what infrastructure lost.
-
-        A further try finds its own paid answers recorded, so the usage of the last try is that of all of them.
-        """
+        """Try again what infrastructure lost."""
         for _ in range(self._settings.infra_retries):
             executed = await self._executor.execute(job)
             if executed.rollout.is_measured:

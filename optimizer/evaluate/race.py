@@ -34,7 +34,7 @@ class Contest:
     """Tasks that must pass."""
     record: TrunkRecord
     """Pooled trunk record on validation."""
-    trunk_val: Mapping[str, bool]
+    trunk_val: Mapping[str, Rollout]
     """The trunk's own validation runs of trial 0, whose recordings a candidate may replay."""
     tasks: Mapping[str, Task]
     """All train and val tasks by id."""
@@ -65,6 +65,7 @@ class Race:
             candidate=contest.candidate, trunk_estimate=contest.record.estimate, n_val_tasks=len(contest.record.cells)
         )
         self._rollouts: list[Rollout] = []
+        self._fresh: set[str] = set()
         self._val: dict[str, bool] = {}
         self._suite: dict[str, tuple[int, int]] = {}
 
@@ -104,11 +105,19 @@ class Race:
         contest = self._contest
         while True:
             trunk, candidate = await self._pairs(contest.targets, len(rounds))
-            rounds.append(tuple(_pair(*sides) for sides in zip(candidate, trunk, strict=True)))
+            rounds.append(tuple(self._pair(*sides) for sides in zip(candidate, trunk, strict=True)))
             test = judge_target(tuple(rounds), self._policy.target)
             self._evidence = replace(self._evidence, target=test)
             if test.state != "continue":
                 return test.state != "failed"
+
+    def _pair(self, candidate: Rollout, trunk: Rollout) -> Pair:
+        return Pair(
+            task_id=candidate.job.task.id,
+            candidate=candidate.is_pass if candidate.is_measured else None,
+            trunk=trunk.is_pass if trunk.is_measured else None,
+            is_replayed=candidate.is_pass == trunk.is_pass and self._is_trunks_luck(candidate, trunk),
+        )
 
     async def _regressions(self) -> bool:
         """Every active case once; what fails is repeated before it counts as broken."""
@@ -169,21 +178,26 @@ class Race:
     def _differences(self, rollouts: tuple[Rollout, ...]) -> Iterator[float]:
         """Candidate less pooled trunk per task.
 
-        Where every model call was replayed the luck was the trunk's own, so the run is compared with the trunk's
+        Where every model call was the trunk's own, replayed, the run is compared with the trunk's
         run - a difference of exactly zero unless the edit matters without a word to the model - and says nothing new
         about the trunk.
         """
         contest = self._contest
         for rollout in rollouts:
             task_id = rollout.job.task.id
-            if rollout.is_replayed and task_id in contest.trunk_val:
+            trunk = contest.trunk_val.get(task_id)
+            if trunk is not None and self._is_trunks_luck(rollout, trunk):
                 self._evidence = replace(self._evidence, n_replayed=self._evidence.n_replayed + 1)
-                yield float(rollout.is_pass) - contest.trunk_val[task_id]
+                yield float(rollout.is_pass) - trunk.is_pass
             elif rollout.is_measured:
                 rate = contest.record.cells[task_id].rate
                 self._val[task_id] = rollout.is_pass
                 self._note_flip(task_id, is_pass=rollout.is_pass, rate=rate)
                 yield rollout.is_pass - rate
+
+    def _is_trunks_luck(self, candidate: Rollout, trunk: Rollout) -> bool:
+        """All calls were replayed, and they are the trunk's: another candidate's recordings do not count."""
+        return candidate.is_replayed and self._evaluator.asks_the_same(candidate, trunk)
 
     def _note_flip(self, task_id: str, *, is_pass: bool, rate: float) -> None:
         if is_pass and rate < 0.5:
@@ -192,28 +206,21 @@ class Race:
             self._evidence = replace(self._evidence, broken=(*self._evidence.broken, task_id))
 
     async def _run(self, jobs: list[RolloutJob]) -> tuple[Rollout, ...]:
+        fresh = {job.id for job in jobs if not self._evaluator.is_settled(job.id)}
         outcomes = await self._evaluator.run(jobs)
         self._rollouts += outcomes
+        self._fresh |= fresh
         return outcomes
 
     def _job(self, tree: str, task: Task, purpose: Purpose, trial: int) -> RolloutJob:
         return RolloutJob(tree=tree, task=task, purpose=purpose, trial=trial)
 
     def _accounted(self) -> Evidence:
-        """Totals over the distinct rollouts of the race."""
-        distinct = {rollout.job.id: rollout for rollout in self._rollouts}
+        """Totals over the rollouts that this race was the first to pay for."""
+        distinct = {rollout.job.id: rollout for rollout in self._rollouts if rollout.job.id in self._fresh}
         return replace(
             self._evidence,
             n_rollouts=len(distinct),
             n_unmeasured=sum(not rollout.is_measured for rollout in distinct.values()),
             usage=sum((rollout.usage for rollout in distinct.values()), Usage()),
         )
-
-
-def _pair(candidate: Rollout, trunk: Rollout) -> Pair:
-    return Pair(
-        task_id=candidate.job.task.id,
-        candidate=candidate.is_pass if candidate.is_measured else None,
-        trunk=trunk.is_pass if trunk.is_measured else None,
-        is_replayed=candidate.is_replayed and candidate.is_pass == trunk.is_pass,
-    )

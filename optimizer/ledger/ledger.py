@@ -22,7 +22,7 @@ from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
 from optimizer.domain.recording import RecordedCall
 from optimizer.domain.rollout import Rollout
-from optimizer.domain.trace import Trace
+from optimizer.domain.trace import Trace, Usage
 from optimizer.ledger import rows, schema
 from optimizer.ledger.blobs import blob_sha
 from optimizer.ledger.codec import USAGE_FIELDS, dump_json, from_bytes, to_bytes, trace_to_bytes
@@ -51,6 +51,15 @@ _LAST_SNAPSHOT = {
     " ORDER BY batch DESC, step DESC LIMIT 1"
     for table in (schema.CLUSTER, schema.EVAL_CASE)
 }
+
+
+_PAID = """
+    SELECT coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(cached_tokens), 0) AS cached_tokens,
+        coalesce(sum(output_tokens), 0) AS output_tokens, coalesce(sum(reasoning_tokens), 0) AS reasoning_tokens,
+        CASE WHEN count(*) > count(usd) THEN NULL ELSE coalesce(sum(usd), 0.0) END AS usd,
+        count(*) AS n_calls, 0 AS n_replayed_calls
+    FROM model_call WHERE rollout_id = ?
+"""
 
 
 class Ledger:
@@ -207,6 +216,12 @@ class Ledger:
         }
         self._store.record(schema.MODEL_CALL, row)
 
+    def paid(self, rollout_id: str) -> Usage:
+        """All that a rollout has paid for, over all its tries and sessions."""
+        with translated(self._store.path):
+            row = self._database.execute(_PAID, (rollout_id,)).fetchone()
+        return usage_from(row)
+
     # Traffic, failures, clusters, cases.
 
     def record_batch(self, n: int, head_commit: str, task_ids: tuple[str, ...], rollout_ids: tuple[str, ...]) -> None:
@@ -300,10 +315,9 @@ class Ledger:
         self._store.record(schema.SPEND, {"seq": seq, **row, "recorded_at": time.time()})
 
     def record_end(self, seq: int, reason_code: str, text: str) -> None:
-        """Keep why the campaign ended at this step; a larger budget may take it further, to another end."""
-        self._store.record(
-            schema.END, {"seq": seq, "reason_code": reason_code, "text": text, "recorded_at": time.time()}
-        )
+        """Keep why this session ended at this step; the next one may go further, to another end."""
+        row: Row = {"session_id": self._sessions.id, "seq": seq, "reason_code": reason_code, "text": text}
+        self._store.record(schema.END, {**row, "recorded_at": time.time()})
 
     def _record_snapshot(self, table: Table, row: Row) -> None:
         with self._store.transaction():

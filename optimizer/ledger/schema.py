@@ -89,6 +89,7 @@ MODEL_CALL = Table(
         f"luck TEXT, request_hash TEXT, occurrence INTEGER, rollout_id TEXT, body BLOB, body_hash TEXT, {USAGE}"
     ),
     key=("luck", "request_hash", "occurrence"),
+    indexes=("rollout_id",),
 )
 BATCH = Table(
     name="batch",
@@ -206,8 +207,9 @@ SPEND = Table(
 )
 END = Table(
     name="campaign_end",
-    columns=columns("seq INTEGER, reason_code TEXT, text TEXT, recorded_at REAL"),
-    key=("seq",),
+    is_content=False,
+    columns=columns("session_id INTEGER, seq INTEGER, reason_code TEXT, text TEXT, recorded_at REAL"),
+    key=("session_id", "seq"),
 )
 
 TABLES: tuple[Table, ...] = (

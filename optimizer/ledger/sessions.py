@@ -40,6 +40,11 @@ class Sessions:
             self._store.insert(schema.SESSION, {**row, **allowed})
         return self._id
 
+    @property
+    def id(self) -> int:
+        """Number of the session; 0 before it has begun."""
+        return self._id
+
     def heartbeat(self) -> None:
         """One sign of life."""
         self._beats += 1

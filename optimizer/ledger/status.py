@@ -28,6 +28,12 @@ _SESSION = """
 """
 
 
+_END = """
+    SELECT reason_code, text FROM campaign_end
+    WHERE session_id = (SELECT coalesce(max(id), 0) FROM session) ORDER BY seq DESC LIMIT 1
+"""
+
+
 def read_status(database: sqlite3.Connection, nouns: Nouns, now: float) -> StatusView:
     """Everything the status line and the Overview need; `now` is Unix time in seconds."""
     row = database.execute(_SESSION).fetchone()
@@ -35,7 +41,7 @@ def read_status(database: sqlite3.Connection, nouns: Nouns, now: float) -> Statu
     totals = rollout_totals(database)
     clusters = Counter(cluster["state"] for cluster in database.execute(LATEST_CLUSTERS).fetchall())
     cases = Counter(case["state"] for case in database.execute(LATEST_CASES).fetchall())
-    end = database.execute("SELECT reason_code, text FROM campaign_end ORDER BY seq DESC LIMIT 1").fetchone()
+    end = database.execute(_END).fetchone()
     return StatusView(
         header=nouns.header(),
         state=_state(session, row["reason"] if row is not None else None, now),

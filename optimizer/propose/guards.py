@@ -19,7 +19,9 @@ from optimizer.domain.errors import EditRefusedError
 TEXT_SUFFIXES = frozenset(
     {".py", ".md", ".txt", ".toml", ".json", ".yaml", ".yml", ".cfg", ".ini", ".js", ".ts", ".sh"}
 )
-PROTECTED_FILES = frozenset({"campaign.toml", ".gitmodules", ".gitattributes"})
+PROTECTED_FILES = frozenset({"campaign.toml", ".gitmodules", ".gitattributes", ".gitignore"})
+MAX_NAME_BYTES = 200
+"""File systems take 255; a harness that cannot be written to one is the candidate's fault, not infrastructure's."""
 PLAIN_SEGMENT = re.compile(r"[^\x00-\x1f\x7f\\:]+")
 GIT_SEGMENT = re.compile(r"\.git(?:[. ]*|:.*)|git~\d+", re.IGNORECASE)
 """Spellings of `.git` that some file system takes for it."""
@@ -99,7 +101,9 @@ def check_path(path: str, editable: tuple[str, ...]) -> None:
     segments = path.split("/")
     if not all(PLAIN_SEGMENT.fullmatch(segment) and segment not in {".", "..", "~"} for segment in segments):
         raise EditRefusedError("scope", f"{path!r} is not a plain path relative to the harness folder")
-    if path in PROTECTED_FILES or any(GIT_SEGMENT.fullmatch(segment) for segment in segments):
+    if any(len(segment.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES for segment in segments):
+        raise EditRefusedError("scope", f"{path[:60]!r}... has a name of more than {MAX_NAME_BYTES} bytes")
+    if segments[-1].casefold() in PROTECTED_FILES or any(GIT_SEGMENT.fullmatch(segment) for segment in segments):
         raise EditRefusedError("scope", f"{path!r} is protected and cannot be edited by a candidate")
     if not is_editable(path, editable):
         raise EditRefusedError("scope", f"{path!r} is outside the editable files: {', '.join(editable) or '(none)'}")

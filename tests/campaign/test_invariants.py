@@ -175,7 +175,7 @@ def leftovers(toy: Toy) -> list[str]:
 
 def sockets_of(pid: int) -> list[Path]:
     """Socket folders that a process left."""
-    return list(Path(tempfile.gettempdir()).glob(f"hone-{pid}-*"))
+    return list(Path(tempfile.gettempdir()).glob(f"hone-sockets-{pid}-*"))
 
 
 def test_i7_the_same_seed_gives_the_same_ledger_and_the_same_git(finished: Finished, tmp_path):
@@ -225,7 +225,9 @@ def test_a_larger_budget_lets_a_finished_campaign_go_on(finished: Finished, tmp_
     text = (toy.folder / "campaign.toml").read_text()
     (toy.folder / "campaign.toml").write_text(text.replace("candidates = 12", "candidates = 5"))
     git(toy.folder, "commit", "-q", "-a", "-m", "a small budget")
-    assert run(toy) == "candidates"
+    for budget in ("candidates = 5", "candidates = 6", "candidates = 12\nhours = 0.000001"):
+        (toy.folder / "campaign.toml").write_text(text.replace("candidates = 12", budget))
+        assert run(toy) in {"candidates", "hours"}
     (toy.folder / "campaign.toml").write_text(text)
     assert run(toy) == "candidates"
     with reader_of(toy) as short, reader_of(finished.toy) as whole:

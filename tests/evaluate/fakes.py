@@ -56,6 +56,12 @@ class MemoryLog:
     def rollout(self, rollout_id: str) -> Rollout | None:
         return self.kept.get(rollout_id)
 
+    def trace(self, sha: str) -> Trace:
+        return Trace(spans=())
+
+    def paid(self, rollout_id: str) -> Usage:
+        return Usage()
+
     def record_rollout(self, rollout: Rollout, trace: Trace) -> str:
         assert rollout.job.id not in self.kept, "a rollout is recorded once"
         self.kept[rollout.job.id] = replace(rollout, trace_sha="sha")

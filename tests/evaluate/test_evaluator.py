@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from optimizer.domain.budget import Budget, BudgetLimits
-from optimizer.domain.errors import BudgetExhaustedError
+from optimizer.domain.errors import BudgetExhaustedError, InfrastructureError
 from optimizer.domain.rollout import RolloutJob
 from optimizer.evaluate.evaluator import Evaluator, EvaluatorSettings
 from tests.evaluate.fakes import FakeExecutor, MemoryLog, tasks
@@ -51,10 +51,21 @@ async def test_what_infrastructure_lost_is_tried_again_and_then_counts_as_its_la
 
 
 async def test_after_all_retries_a_lost_rollout_is_unmeasured():
-    evaluator, _, _ = build(lambda *_: "infra_error")
-    (outcome,) = await evaluator.run(jobs(1))
+    evaluator, _, _ = build(lambda job, _: "infra_error" if job.task.id == "a0" else "passed")
+    outcome, _ = await evaluator.run(jobs(2))
     assert not outcome.is_measured
     assert outcome.score is None
+
+
+async def test_a_block_that_is_lost_as_a_whole_is_not_recorded_so_that_a_resume_runs_it_again():
+    log = MemoryLog()
+    evaluator, _, budget = build(lambda *_: "infra_error", log=log)
+    with pytest.raises(InfrastructureError, match="none of 3"):
+        await evaluator.run(jobs(3))
+    assert log.kept == {}
+    assert budget.spent.rollouts == 0
+    mended, _, _ = build(lambda *_: "passed", log=log)
+    assert all(r.is_pass for r in await mended.run(jobs(3)))
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from optimizer.domain.budget import Budget, BudgetLimits
 from optimizer.domain.evalcase import EvalCase
-from optimizer.domain.rollout import RolloutJob
+from optimizer.domain.rollout import Rollout, RolloutJob
+from optimizer.domain.task import Task
 from optimizer.domain.trace import Usage
 from optimizer.evaluate.evaluator import Evaluator, EvaluatorSettings
 from optimizer.evaluate.race import Contest, Outcomes, Race
 from optimizer.gate.decide import Policy, decide
 from optimizer.gate.guard import TrunkRecord
-from tests.evaluate.fakes import FakeExecutor, MemoryLog, tasks
+from tests.evaluate.fakes import FakeExecutor, MemoryLog, rollout_of, tasks
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +38,12 @@ def case(task_id: str, passes: int = 20, runs: int = 20) -> EvalCase:
     )
 
 
-async def race(plan, *, suite=(), trunk_val=None, usage=None, pinned=frozenset()) -> tuple[Outcomes, FakeExecutor]:
+def trunk_run(task: Task, *, is_pass: bool) -> Rollout:
+    job = RolloutJob(tree=OLD, task=task, purpose="val", trial=0)
+    return replace(rollout_of(job, "passed" if is_pass else "failed"), trace_sha="sha")
+
+
+async def race(plan, *, suite=(), usage=None, pinned=frozenset()) -> tuple[Outcomes, FakeExecutor]:
     executor = FakeExecutor(plan, usage=usage)
     settings = EvaluatorSettings(concurrency=4, infra_retries=0, max_usd=1, max_tokens=1)
     evaluator = Evaluator(executor, MemoryLog(), Budget(BudgetLimits()), settings)
@@ -48,7 +56,7 @@ async def race(plan, *, suite=(), trunk_val=None, usage=None, pinned=frozenset()
         suite=tuple(suite),
         pinned=pinned,
         record=TrunkRecord(cells={}).measured(val),
-        trunk_val=val if trunk_val is None else trunk_val,
+        trunk_val={task.id: trunk_run(task, is_pass=val[task.id]) for task in VAL},
         tasks={task.id: task for task in (*TRAIN, *VAL)},
         seed=1,
     )
@@ -113,7 +121,7 @@ async def test_infrastructure_errors_on_validation_enter_neither_side():
 
 
 async def test_when_too_much_is_lost_the_verdict_is_inconclusive_and_never_a_rejection():
-    outcomes, _ = await race(lambda job, _: "infra_error" if job.tree == NEW else "passed")
+    outcomes, _ = await race(lambda job, _: "infra_error" if job.tree == NEW and job.purpose == "target" else "passed")
     assert decide(outcomes.evidence, Policy()).verdict == "inconclusive"
 
 

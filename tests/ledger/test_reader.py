@@ -35,6 +35,10 @@ def test_status_tells_the_campaign_at_a_glance(recorded: Ledger, folder: Path) -
     assert (status.limits.usd, status.limits.hours, status.limits.tokens) == (5.0, 8.0, None)
     assert (status.n_rollouts, status.n_calls, status.n_replayed_calls) == (9, 18, 0)
     assert status.rollouts_per_minute is not None
+    assert (status.end_code, status.end_text) == (None, None), "an earlier session's ending is not this one's"
+    recorded.record_end(9, "candidates", "the candidates budget is used up")
+    with LedgerReader.open(folder) as reader:
+        status = reader.status()
     assert (status.end_code, status.end_text) == ("candidates", "the candidates budget is used up")
 
 

@@ -6,6 +6,7 @@ Nothing here raises: what cannot be understood is left out, as a model would ove
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -187,7 +188,7 @@ def _call(entry: JsonObject) -> CallSeen:
 def parse_arguments(raw: str) -> JsonObject | None:
     """Arguments text as an object; empty text is the empty object, anything else is None."""
     try:
-        value = json.loads(raw) if raw.strip() else {}
+        value = json.loads(raw, parse_float=_finite, parse_constant=_finite) if raw.strip() else {}
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -265,3 +266,11 @@ def _behind_json(text: str) -> str:
     except (ValueError, RecursionError):
         return _split_note(text)[1]
     return stripped[end:].strip()
+
+
+def _finite(text: str) -> float:
+    """A number that JSON can say again; `1e999` and `NaN` make the arguments malformed."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value

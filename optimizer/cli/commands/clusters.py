@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from optimizer.cli.options import with_campaign, with_folder, with_json
+from optimizer.cli.terminal import tell
 from optimizer.domain.errors import LedgerError
 
 
@@ -30,4 +31,4 @@ def command(cluster: int | None, folder: Path, campaign: str | None, as_json: bo
         print_json(detail or clusters)
         return
     for line in cluster_lines(clusters) if detail is None else cluster_detail_lines(detail):
-        click.echo(line)
+        tell(line)

@@ -8,6 +8,7 @@ import click
 
 from optimizer.cli.exits import Exit
 from optimizer.cli.options import with_folder, with_json
+from optimizer.cli.terminal import tell
 
 
 @click.command()
@@ -26,8 +27,8 @@ def command(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands 
         print_json(findings)
     else:
         for finding in findings:
-            click.echo(f"  {finding.state:<4}  {finding.what:<12} {finding.detail}")
+            tell(f"  {finding.state:<4}  {finding.what:<12} {finding.detail}")
             if finding.remedy and finding.state != "ok":
-                click.echo(f"        {'':<12} -> {finding.remedy}")
+                tell(f"        {'':<12} -> {finding.remedy}")
     if any(finding.state == "FAIL" for finding in findings):
         raise click.exceptions.Exit(Exit.CHECK_FAILED)

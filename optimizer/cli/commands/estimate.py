@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from optimizer.cli.options import with_folder, with_json
+from optimizer.cli.terminal import tell
 
 
 @click.command()
@@ -34,13 +35,9 @@ def command(probe: int | None, folder: Path, as_json: bool) -> None:  # noqa: FB
     dollars = "simulated $" if result.is_simulated else "$"
     usd = "unknown price" if result.typical_usd is None else f"{dollars}{result.typical_usd:.2f}"
     most = "no USD limit" if result.most_usd is None else f"never more than {dollars}{result.most_usd:.2f}"
-    click.echo(
-        f"  one rollout  {each.input_tokens + each.output_tokens:,.0f} tokens, {each.wall_s:.2f} s ({each.source})"
-    )
-    click.echo(f"  candidates   about {result.n_candidates}; the {result.first_limit} budget is expected to end it")
-    click.echo(f"  rollouts     about {result.typical_rollouts:,}, at most {result.most_rollouts:,}")
-    click.echo(f"  tokens       about {result.typical_tokens:,}")
-    click.echo(f"  money        about {usd}; {most}")
-    click.echo(
-        f"  time         about {result.typical_hours:.2f} h at concurrency {workplace.settings.loop.concurrency}"
-    )
+    tell(f"  one rollout  {each.input_tokens + each.output_tokens:,.0f} tokens, {each.wall_s:.2f} s ({each.source})")
+    tell(f"  candidates   about {result.n_candidates}; the {result.first_limit} budget is expected to end it")
+    tell(f"  rollouts     about {result.typical_rollouts:,}, at most {result.most_rollouts:,}")
+    tell(f"  tokens       about {result.typical_tokens:,}")
+    tell(f"  money        about {usd}; {most}")
+    tell(f"  time         about {result.typical_hours:.2f} h at concurrency {workplace.settings.loop.concurrency}")

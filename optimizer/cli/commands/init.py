@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
+
+from optimizer.cli.terminal import tell
 
 
 @click.command()
@@ -21,5 +24,5 @@ def command(folder: Path, name: str | None, seed: int | None) -> None:
     made = start_harness(folder, name=name, seed=seed)
     for note in made.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"{folder} is ready: agent.py, tools.py, context.py, prompts/, HARNESS.md, campaign.toml")
-    click.echo(f"next: cd {folder} && hone doctor && hone estimate && hone run")
+    tell(f"{folder} is ready: agent.py, tools.py, context.py, prompts/, HARNESS.md, campaign.toml")
+    tell(f"next: cd {shlex.quote(str(folder))} && hone doctor && hone estimate && hone run")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from optimizer.cli.options import with_campaign, with_folder, with_json
+from optimizer.cli.terminal import tell
 
 
 @click.command()
@@ -38,4 +39,4 @@ def command(
         print_json(rows)
         return
     for line in log_lines(rows):
-        click.echo(line)
+        tell(line)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from optimizer.cli.options import with_campaign, with_folder, with_json
+from optimizer.cli.terminal import tell
 from optimizer.domain.errors import LedgerError
 
 
@@ -44,6 +45,9 @@ def command(
             commits.append((n, detail.accepted_commit))
     repo = HarnessRepo.open(folder, campaign=name)
     rejected = repo.rejected()
+    undecided = [n for n, commit in commits if commit is None and n not in rejected]
+    if undecided:
+        raise LedgerError(f"candidate {undecided[0]} is not decided yet; `hone resume` goes on measuring it.")
     result = repo.pick([commit or rejected[n] for n, commit in commits], onto=onto, is_forced=force)
     for warning in result.warnings:
         click.echo(f"note: {warning}", err=True)
@@ -51,4 +55,4 @@ def command(
         print_json(result)
         return
     for n, commit in zip(candidates, result.commits, strict=True):
-        click.echo(f"candidate {n} is {commit[:10]} on {result.branch}")
+        tell(f"candidate {n} is {commit[:10]} on {result.branch}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from optimizer.cli.options import with_folder, with_json
+from optimizer.cli.terminal import tell
 
 
 @click.command()
@@ -49,7 +50,7 @@ def command(commits: tuple[str, ...], split: str, trials: int, folder: Path, as_
         return
     for rate in rates:
         simulated = " (simulated)" if rate.is_simulated else ""
-        click.echo(
+        tell(
             f"{rate.commit[:10]}  {rate.split} {rate.mean:.3f} +- {rate.half_interval:.3f}{simulated}"
             f"  {rate.n_tasks} tasks x {rate.n_trials}  flips {rate.flip_rate:.2f}  ${rate.usd:.3f}"
         )

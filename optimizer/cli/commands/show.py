@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from optimizer.cli.options import with_campaign, with_folder, with_json
+from optimizer.cli.terminal import tell
 from optimizer.domain.errors import LedgerError
 
 
@@ -29,4 +30,4 @@ def command(candidate: int, folder: Path, campaign: str | None, as_json: bool) -
         print_json(detail)
         return
     for line in detail_lines(detail):
-        click.echo(line)
+        tell(line)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from optimizer.cli.options import with_campaign, with_folder, with_json
+from optimizer.cli.terminal import tell
 
 
 @click.command()
@@ -25,4 +26,4 @@ def command(folder: Path, campaign: str | None, as_json: bool) -> None:  # noqa:
         print_json(rows)
         return
     for line in suite_lines(rows):
-        click.echo(line)
+        tell(line)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from optimizer.cli.options import with_campaign, with_folder, with_json
+from optimizer.cli.terminal import tell
 from optimizer.domain.errors import LedgerError
 
 
@@ -29,8 +30,8 @@ def command(rollout: str, folder: Path, campaign: str | None, as_json: bool) -> 
     if as_json:
         print_json({"rollout": found, "spans": trace.spans})
         return
-    click.echo(f"{found.job.id}  {found.status}  task {found.job.task.id}  {found.job.purpose}/{found.job.trial}")
+    tell(f"{found.job.id}  {found.status}  task {found.job.task.id}  {found.job.purpose}/{found.job.trial}")
     for span in trace.spans:
         said = span.output if span.kind == "model_call" else f"{span.input} -> {span.output}"
         mark = "!" if span.is_error else " "
-        click.echo(f"{mark}{span.index:>3} {span.kind:<11} {span.name:<18} {one_line(str(said), 100)}")
+        tell(f"{mark}{span.index:>3} {span.kind:<11} {span.name:<18} {one_line(str(said), 100)}")
