@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import resource
 import shutil
@@ -75,7 +76,8 @@ class Figures:
 
 
 def _cell(values: list[float]) -> str:
-    return f"{statistics.median(values):8.1f} ({min(values):.1f})" if values else "-"
+    known = [value for value in values if not math.isnan(value)]
+    return f"{statistics.median(known):8.1f} ({min(known):.1f})" if known else "-"
 
 
 def children_cpu_ms() -> float:
@@ -149,7 +151,7 @@ async def one_by_one(
     for name, source in AGENTS.items():
         rows = {kind: Figures() for kind in ("warm", "cold", "bare process", "docker run")}
         spec = Spec(files={"agent.py": source}, socket=door)
-        folder = door.parent / name.replace(" ", "-")
+        folder = door.parent / name.replace(", ", "-").replace(" ", "-")
         folder.mkdir()
         (folder / "agent.py").write_bytes(source)
         before = server_cpu_ms(server_of(box))
