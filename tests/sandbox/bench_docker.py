@@ -51,7 +51,8 @@ class DockerRun:
     async def run(self, folder: Path) -> float:
         """Run the agent in `folder`; its CPU is the daemon's affair and is given as not a number."""
         words = [f"--volume={folder}:/harness:ro" if word == "{harness}" else word for word in self.words]
-        await anyio.run_process(words, check=True)
+        done = await anyio.run_process(words, check=False)
+        assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
         return float("nan")
 
 
