@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import tarfile
@@ -14,6 +15,7 @@ import anyio
 
 from sandbox.environment import HarnessEnvironment
 from sandbox.native.plan import GUEST, inside, plan_view
+from sandbox.native.warm_server import owner_of_doors
 
 _IMAGE = "hone-bench-skeleton"
 _CODE = (
@@ -39,8 +41,10 @@ class DockerRun:
         subprocess.run([docker, "import", "-", _IMAGE], input=_skeleton(plan.links), capture_output=True, check=True)
         volumes = [*plan.binds, (str(GUEST), "/hone/lib/sandbox/guest"), (str(door.parent), "/run/hone")]
         binds = tuple(word for source, place in volumes for word in ("-v", f"{source}:{place}:ro"))
+        uid = owner_of_doors() or os.getuid()  # the native sandbox has made the gateway's socket this user's
         words = (
-            docker, "run", "--rm", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges=true",
+            docker, "run", f"--user={uid}:{uid}", "--rm", "--network=none", "--cap-drop=ALL",
+            "--security-opt=no-new-privileges=true",
             "--read-only", "--tmpfs=/tmp", "--memory=512m", "--pids-limit=64", *binds,
             "--env", "HONE_SOCKET=/run/hone/g.sock",
             "--env", "OPENAI_API_KEY=x", "--env", "OPENAI_BASE_URL=http://127.0.0.1:8377/v1", "{harness}",
