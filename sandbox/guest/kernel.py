@@ -90,7 +90,7 @@ def _syscall(name: str, *args: object) -> None:
 def fork() -> int:
     """Fork a process of one thread, without the interpreter's work after a fork.
 
-    That work (new locks, a fresh seed, a new list of threads) copies some 180 pages. Nothing of it is needed where one
+    That work (new locks, a fresh seed, a new list of threads) copies many pages. Nothing of it is needed where one
     thread holds no lock; what a harness may see of it, `run_agent` makes up for.
     """
     pid: int = _fork()
