@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 HONE := $(VENV)/bin/hone
 
-.PHONY: demo test lint types contracts tests test-slow setup clean
+.PHONY: demo test lint types contracts tests test-slow bench-sandbox setup clean
 
 demo: setup
 	@$(HONE) demo
@@ -34,6 +34,9 @@ tests: setup
 
 test-slow: setup
 	$(VENV)/bin/pytest -m slow --timeout=3600
+
+bench-sandbox: setup
+	@$(VENV)/bin/python -m tests.sandbox.bench_sandbox 20
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

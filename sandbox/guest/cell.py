@@ -1,4 +1,4 @@
-# ruff: noqa: S108, S606, PTH103, PTH120, PTH123 - paths of the sandbox itself, one system call each
+# ruff: noqa: S108, S606, PTH103, PTH120 - paths of the sandbox itself, one system call each
 """One contained run, as its trusted init sees it: close every door, start the agent, report how it ended.
 
 The init is process 1 of the run's own process namespace. It keeps capabilities in the sandbox's user namespace and
@@ -8,6 +8,7 @@ child, without capabilities and under a seccomp filter; when the init ends, the 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -28,6 +29,9 @@ _NOT_EXECUTABLE = 126
 _PAGE = 4096
 _MIB = 2**20
 _LENGTH_BYTES = 8
+_signal = importlib.import_module("_signal")
+"""The kernel's view of signals, without the enums that `signal` wraps around each call."""
+_HANDLED = tuple(int(number) for number in (signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +65,16 @@ class Order:
 class Warm:
     """What the server has prepared for every run."""
 
-    filter: bytes
+    filter: kernel.Filter
     """Seccomp program that allows unix sockets only."""
-    tcp_filter: bytes
+    tcp_filter: kernel.Filter
     """The same with TCP, which reaches the private loopback."""
     modules: tuple[str, ...]
     """The server's own modules, which a harness must not meet."""
+    env: dict[str, str]
+    """The server's variables, which are those of every run."""
+    fork: Callable[[], int]
+    """The cheapest fork that is safe for this server."""
 
 
 def read_order(fd: int) -> Order:
@@ -108,9 +116,10 @@ def run_cell(streams: Streams, warm: Warm) -> NoReturn:
 
 
 def _become_init() -> None:
-    for number in (signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+    _signal.set_wakeup_fd(-1)
+    for number in _HANDLED:
         # A process 1 without handlers cannot be signalled from inside its namespace.
-        signal.signal(number, signal.SIG_DFL)
+        _signal.signal(number, 0)
     os.setsid()
     kernel.die_with_parent(0)  # the server is outside this process namespace, so its number is 0 here
     kernel.set_dumpable(dumpable=False)
@@ -166,7 +175,7 @@ def _supervise(order: Order, streams: Streams, warm: Warm) -> dict[str, object]:
     if order.command is not None and order.door is not None:
         _start_relay(order, warm.tcp_filter)
     ready, told = os.pipe2(os.O_CLOEXEC)
-    agent = os.fork()
+    agent = warm.fork()
     if agent == 0:
         os.close(ready)
         _agent(order, streams, warm, told)
@@ -198,7 +207,7 @@ def _end_the_rest() -> None:
         return
 
 
-def _start_relay(order: Order, program: bytes) -> None:
+def _start_relay(order: Order, program: kernel.Filter) -> None:
     listener = relay.listen()
     if os.fork() == 0:
         try:
@@ -222,8 +231,9 @@ def _agent(order: Order, streams: Streams, warm: Warm, told: int) -> NoReturn:
         os.closerange(4, 1 << 16)
         # Dumpable only gives back /proc/self; the adjustment makes the agent, not its init, pay for memory.
         kernel.set_dumpable(dumpable=True)
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as knob:
-            knob.write("1000")
+        knob = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(knob, b"1000")
+        os.close(knob)
         kernel.set_attributes("/proc", kernel.ATTR_RDONLY)
         _drop(order, warm.filter if order.command is None else warm.tcp_filter)
     except OSError as error:
@@ -231,11 +241,11 @@ def _agent(order: Order, streams: Streams, warm: Warm, told: int) -> NoReturn:
         os._exit(_SETUP_FAILED)
     if order.command is None:
         os.close(3)
-        run_agent.run_forked(order.env, warm.modules)
+        run_agent.run_forked(warm.env, order.env, warm.modules)
     _exec(order.command, order.env)
 
 
-def _drop(order: Order, program: bytes) -> None:
+def _drop(order: Order, program: kernel.Filter) -> None:
     """Limits, then no capabilities, then the filter; none of it can be taken back."""
     limits: list[tuple[int, int, int]] = [
         (resource.RLIMIT_CPU, order.cpu_s, order.cpu_s + 1),
@@ -255,7 +265,7 @@ def _drop(order: Order, program: bytes) -> None:
     kernel.drop_bounding_of(SERVER_CAPS)
     kernel.set_capabilities(frozenset())
     kernel.no_new_privileges()
-    kernel.install_filter(program)
+    program.install()
 
 
 def _exec(command: tuple[str, ...], env: dict[str, str]) -> NoReturn:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import importlib.util
 import inspect
+import io
 import os
+import random
 import sys
 import threading
 import traceback
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from types import ModuleType
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from sandbox.guest import hone_session
@@ -32,15 +33,19 @@ class ContractError(Exception):
 
 def load_agent(folder: str) -> Callable[[Any], Awaitable[object]]:
     """Import `agent.py` and return its `run`. Raises ContractError and whatever the import raises."""
-    path = Path(folder, "agent.py")
-    if not path.is_file():
-        raise ContractError("there is no agent.py at the top of the harness")
-    spec = importlib.util.spec_from_file_location("agent", path)
-    if spec is None or spec.loader is None:
-        raise ContractError("agent.py cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
+    path = f"{folder}/agent.py"
+    try:
+        with io.FileIO(path) as file:
+            source = file.read()
+    except (FileNotFoundError, IsADirectoryError):
+        raise ContractError("there is no agent.py at the top of the harness") from None
+    loader = SourceFileLoader("agent", path)
+    module = ModuleType("agent")
+    module.__file__ = path
+    module.__loader__ = loader
+    module.__spec__ = ModuleSpec("agent", loader, origin=path)
     sys.modules["agent"] = module
-    spec.loader.exec_module(module)
+    exec(compile(source, path, "exec", dont_inherit=True), vars(module))  # noqa: S102 - the harness is code
     return _checked(module)
 
 
@@ -48,6 +53,8 @@ def _checked(module: ModuleType) -> Callable[[Any], Awaitable[object]]:
     run: Callable[[Any], Awaitable[object]] | None = getattr(module, "run", None)
     if run is None:
         raise ContractError("agent.py defines no `run`; it must define `async def run(session)`")
+    if isinstance(run, FunctionType) and run.__code__.co_flags & inspect.CO_COROUTINE and _takes_one(run.__code__):
+        return run
     if not inspect.iscoroutinefunction(run):
         raise ContractError("`run` in agent.py is not `async def run(session)`")
     try:
@@ -55,6 +62,12 @@ def _checked(module: ModuleType) -> Callable[[Any], Awaitable[object]]:
     except TypeError as error:
         raise ContractError(f"`run` in agent.py must take exactly one argument, the session ({error})") from error
     return run
+
+
+def _takes_one(code: CodeType) -> bool:
+    """Whether this is the plain case, which needs no look at the whole signature."""
+    variadic = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+    return code.co_argcount == 1 and not code.co_kwonlyargcount and not code.co_flags & variadic
 
 
 async def _converse(run: Callable[[Any], Awaitable[object]]) -> None:
@@ -98,17 +111,19 @@ def own_modules() -> tuple[str, ...]:
     return tuple(name for name in sys.modules if name.split(".")[0] == "sandbox")
 
 
-def run_forked(env: dict[str, str], ours: tuple[str, ...]) -> NoReturn:
+def run_forked(inherited: dict[str, str], env: dict[str, str], ours: tuple[str, ...]) -> NoReturn:
     """Run the harness in a child of the warm server and end the process as the interpreter would, only faster."""
-    os.environ.clear()
-    os.environ.update(env)
+    for name in inherited.keys() - env.keys():
+        del os.environ[name]
+    for name, text in env.items() - inherited.items():
+        os.environ[name] = text
+    random.seed()  # or all runs would draw the same numbers
+    vars(threading.main_thread())["_native_id"] = threading.get_native_id()
     sys.modules["hone_session"] = hone_session
     for name in ours:
         # A harness may have a module of the same name.
         sys.modules.pop(name, None)
     sys.modules["__main__"] = ModuleType("__main__")
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     code = RAISED
     try:
         code = main()
@@ -124,4 +139,4 @@ def run_forked(env: dict[str, str], ours: tuple[str, ...]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main(str(Path.cwd())))
+    sys.exit(main(os.getcwd()))  # noqa: PTH109

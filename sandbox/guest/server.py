@@ -14,10 +14,11 @@ import select
 import signal
 import socket
 import sys
+import threading
 
 from sandbox.guest import kernel, warm
 from sandbox.guest.cell import Streams, Warm, guarded, run_cell
-from sandbox.guest.layout import CONTROL_FD, HARNESS
+from sandbox.guest.layout import BASE_ENV, CONTROL_FD, HARNESS
 from sandbox.guest.run_agent import own_modules
 from sandbox.guest.seccomp import build_filter
 
@@ -29,15 +30,27 @@ def main() -> None:
     control = socket.socket(fileno=CONTROL_FD)
     warmed = warm.warm_up()
     ready = Warm(
-        filter=build_filter(kernel.MACHINE, inet=False),
-        tcp_filter=build_filter(kernel.MACHINE, inet=True),
+        filter=kernel.Filter(build_filter(kernel.MACHINE, inet=False)),
+        tcp_filter=kernel.Filter(build_filter(kernel.MACHINE, inet=True)),
         modules=own_modules(),
+        env=_run_env(),
+        fork=kernel.fork if threading.active_count() == 1 else os.fork,
     )
     sys.path[:] = [HARNESS, *(entry for entry in sys.path if entry)]
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"warmed": warmed}).encode())
     _serve(control, ready)
+
+
+def _run_env() -> dict[str, str]:
+    """Make the server's variables those of a run, so that a run only changes its own few."""
+    path = os.environ["PATH"]
+    os.environ.clear()
+    os.environ.update({"PATH": path, **BASE_ENV})
+    return dict(os.environ)
 
 
 def _serve(control: socket.socket, ready: Warm) -> None:
@@ -84,12 +97,11 @@ def _start(streams: Streams, own_pids: int, ready: Warm) -> None:
     """Fork the run's init into a new process namespace; the server itself stays in its own."""
     try:
         kernel.unshare(kernel.CLONE_NEWPID)
-        child = os.fork()
+        child = ready.fork()
     except OSError as error:
         os.write(streams.status, json.dumps({"error": f"the warm server cannot fork: {error}"}).encode())
         child = -1
     if child == 0:
-        signal.set_wakeup_fd(-1)
         guarded(lambda: run_cell(streams, ready))
     kernel.setns(own_pids, kernel.CLONE_NEWPID)
     for fd in (streams.status, streams.payload, streams.stdin, streams.stdout, streams.stderr):

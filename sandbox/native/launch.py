@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sandbox.guest import kernel
-from sandbox.guest.layout import CONTROL_FD, DOORS, SERVER_CAPS
+from sandbox.guest.layout import CONTROL_FD, DOORS, SERVER_CAPS, path_variable
 from sandbox.native.cgroup import remove_folders
 
 UNPRIVILEGED = 65534
@@ -48,7 +48,6 @@ _BOOT = (
     "from sandbox.guest.server import main; main()"
 )
 _SERVER_ENV = {
-    "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",
     "TMPDIR": "/tmp",
     "LANG": "C.UTF-8",
@@ -259,5 +258,5 @@ def _become_server(launch: Launch) -> None:
     os.execve(
         launch.python,
         [launch.python, "-I", "-B", "-X", "utf8", "-c", _BOOT, os.path.basename(launch.workdir)],
-        _SERVER_ENV,
+        {"PATH": path_variable(os.path.dirname(os.path.dirname(launch.python))), **_SERVER_ENV},
     )

@@ -9,10 +9,10 @@ import os
 from dataclasses import dataclass
 
 from sandbox.contract import Limits, Spec
+from sandbox.guest.layout import BASE_ENV, path_variable
 
 _LENGTH_BYTES = 8
 _ALL_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-_URL = "http://127.0.0.1:8377"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +29,7 @@ class UnusableSpecError(Exception):
 
 def base_env(prefix: str) -> dict[str, str]:
     """Every variable a run sees besides the spec's own; built from nothing."""
-    return {
-        "PATH": f"{prefix}/bin:/usr/bin:/bin",
-        "HOME": "/scratch",
-        "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
-        "LANG": "C.UTF-8",
-        "USER": "hone",
-        "PYTHONPATH": "/hone/lib/sandbox/guest",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "HONE_SOCKET": "/run/hone/gateway.sock",
-        "HONE_SESSION_URL": _URL,
-        "OPENAI_BASE_URL": f"{_URL}/v1",
-        "OPENAI_API_KEY": "hone-sandbox",
-        "ANTHROPIC_BASE_URL": _URL,
-        "ANTHROPIC_API_KEY": "hone-sandbox",
-        "OPENBLAS_NUM_THREADS": "1",
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    }
+    return {"PATH": path_variable(prefix), **BASE_ENV}
 
 
 def check(spec: Spec) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from sandbox.contract import Kind, Limits, Result, Spec
 from sandbox.native.capture import Capture
@@ -148,7 +149,13 @@ def _door(site: Site, name: str, gateway: Path | None) -> Iterator[str | None]:
 
 
 async def _attach(watch: _Watch, site: Site, name: str) -> None:
-    """Learn the init's host pid from the kernel, put it under its limits, let it go."""
+    """Learn the init's host pid from the kernel, put it under its limits, let it go.
+
+    Changing control groups waits for the kernel, a millisecond at a time, so a worker thread does it: the event loop
+    has other runs to watch, and the group is made while the server forks.
+    """
+    if site.groups is not None:
+        watch.group = await anyio.to_thread.run_sync(site.groups.create, name, watch.limits)
     with anyio.move_on_after(_START_TIMEOUT_S):
         await anyio.wait_readable(watch.status)
     try:
@@ -159,9 +166,8 @@ async def _attach(watch: _Watch, site: Site, name: str) -> None:
         raise InfraError(f"the warm server did not start the run: {message.decode('utf-8', 'replace') or 'it ended'}")
     pid = next(_CREDENTIALS.unpack(raw[: _CREDENTIALS.size])[0] for _, _, raw in ancillary)
     watch.pidfd = os.pidfd_open(pid)
-    if site.groups is not None:
-        watch.group = site.groups.create(name, watch.limits)
-        watch.group.attach(pid)
+    if watch.group is not None:
+        await anyio.to_thread.run_sync(watch.group.attach, pid)
     watch.started = time.monotonic()
     watch.status.send(b"go")
 
@@ -199,26 +205,33 @@ def _check_cpu(watch: _Watch) -> None:
 
 async def _bury(watch: _Watch) -> None:
     """Make sure that everything is dead and the account is closed, whatever happened, before anyone is told."""
-    if watch.pidfd is None:
-        return
     with anyio.CancelScope(shield=True):
-        if not watch.report:
-            watch.kill()
-        try:
-            with anyio.move_on_after(_DEATH_TIMEOUT_S) as patience:
-                await anyio.wait_readable(watch.pidfd)
-            if patience.cancelled_caught:
-                watch.end("infra", "the run's processes do not die")
-        finally:
-            os.close(watch.pidfd)
-            watch.pidfd = None
-    watch.stdout.drain()
-    watch.stderr.drain()
-    if watch.group is not None:
-        try:
-            watch.usage = watch.group.usage()
-        finally:
-            watch.group.remove()
+        if watch.pidfd is not None:
+            await _await_death(watch, watch.pidfd)
+        watch.stdout.drain()
+        watch.stderr.drain()
+        if watch.group is not None:
+            watch.usage = await anyio.to_thread.run_sync(_close_account, watch.group)
+
+
+async def _await_death(watch: _Watch, pidfd: int) -> None:
+    if not watch.report:
+        watch.kill()
+    try:
+        with anyio.move_on_after(_DEATH_TIMEOUT_S) as patience:
+            await anyio.wait_readable(pidfd)
+        if patience.cancelled_caught:
+            watch.end("infra", "the run's processes do not die")
+    finally:
+        os.close(pidfd)
+        watch.pidfd = None
+
+
+def _close_account(group: RunGroup) -> Usage:
+    try:
+        return group.usage()
+    finally:
+        group.remove()
 
 
 def _judge(watch: _Watch, level: str) -> Result:
