@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+import docker
 from docker.types import LogConfig, Mount, Ulimit
 
 from sandbox.contract import Limits, Spec
@@ -58,9 +59,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """Names of one run."""
+    """One run's container, harness folder and line to the daemon."""
 
     name: str
+    api: docker.APIClient
     harness: Path
 
 
@@ -92,7 +94,7 @@ def inner_user(daemon: Daemon) -> int:
 
 def create(site: Site, container: Container, spec: Spec) -> None:
     """Make the container, stopped. Raises what the SDK raises."""
-    api = site.daemon.api
+    api = container.api
     user = inner_user(site.daemon)
     limits = spec.limits
     api.create_container(

@@ -9,6 +9,7 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 import requests
@@ -23,7 +24,6 @@ TROUBLES = (docker.errors.DockerException, requests.exceptions.RequestException,
 """What a daemon that fails looks like from here."""
 _TIMEOUT_S = 60
 _USUAL_PLACE = "unix:///var/run/docker.sock"
-_CONNECTIONS = 64
 _IS_LINUX = platform.system() == "Linux"
 _REMEDY = (
     "install Docker and start its daemon (Debian: apt install docker.io; macOS: Docker Desktop), let this user talk "
@@ -41,6 +41,16 @@ class Daemon:
     is_rootless: bool
     limits_runs: bool
     """Whether memory, processes and CPU of a container can be limited."""
+    address: tuple[tuple[str, Any], ...]
+    """How the SDK reaches it."""
+
+    def line(self) -> docker.APIClient:
+        """A client of its own for one run.
+
+        The SDK keeps a pool per address it asks for and closes the oldest under whoever uses it, so concurrent runs
+        must not share one.
+        """
+        return docker.APIClient(**dict(self.address), version=self.api.api_version, timeout=_TIMEOUT_S)
 
     @property
     def level(self) -> str:
@@ -53,12 +63,12 @@ def connect(endpoint: str | None = None, runtime: str | None = None) -> Daemon:
     chosen = {"base_url": endpoint} if endpoint else kwargs_from_env()
     try:
         _knock(str(chosen.get("base_url", _USUAL_PLACE)))
-        api = docker.APIClient(**chosen, timeout=_TIMEOUT_S, max_pool_size=_CONNECTIONS)
+        api = docker.APIClient(**chosen, timeout=_TIMEOUT_S)
     except TROUBLES as error:
         where = chosen.get("base_url", _USUAL_PLACE)
         raise SandboxUnavailable(f"no docker daemon answers at {where} ({error}); {_REMEDY}") from error
     try:
-        return _describe(api, runtime)
+        return _describe(api, runtime, tuple(chosen.items()))
     except BaseException:
         api.close()
         raise
@@ -72,7 +82,7 @@ def _knock(address: str) -> None:
             door.connect(address.removeprefix("unix://"))
 
 
-def _describe(api: docker.APIClient, runtime: str | None) -> Daemon:
+def _describe(api: docker.APIClient, runtime: str | None, address: tuple[tuple[str, Any], ...]) -> Daemon:
     try:
         info = api.info()
     except TROUBLES as error:
@@ -93,6 +103,7 @@ def _describe(api: docker.APIClient, runtime: str | None) -> Daemon:
         runtime=runtime or str(info.get("DefaultRuntime", "runc")),
         is_rootless=any("rootless" in option for option in security),
         limits_runs=all(info.get(limit) for limit in ("MemoryLimit", "PidsLimit", "CpuCfsQuota")),
+        address=address,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from sandbox.environment import HarnessEnvironment
 from sandbox.native.plan import inside, plan_view
 
 _REPOSITORY = "hone-sandbox"
+BASE = "python:3.12-slim"
+"""What a built image starts from, unless HONE_DOCKER_BASE names another with Python at /usr/local/bin/python3."""
 _MOUNT_POINTS = {
     "harness": 0o755, "hone/lib": 0o755, "hone/env": 0o755, "run/hone": 0o755, "proc": 0o755, "dev": 0o755,
     "sys": 0o755, "scratch": 0o1777, "tmp": 0o1777, "etc": 0o755, "sbin": 0o755,
@@ -101,27 +104,30 @@ def _entry(path: str, kind: bytes, mode: int) -> tarfile.TarInfo:
 def built(api: docker.APIClient, requirements: tuple[str, ...], *, report: Callable[[str], None]) -> Image:
     """Build the Dockerfile with these requirements unless the daemon has it. Raises SandboxUnavailable."""
     recipe = (_BUILD_CONTEXT / "Dockerfile").read_bytes()
-    key = hashlib.sha256(recipe + "\n".join(sorted(requirements)).encode()).hexdigest()[:20]
+    base = os.environ.get("HONE_DOCKER_BASE", BASE)
+    key = hashlib.sha256(recipe + "\n".join((base, *sorted(requirements))).encode()).hexdigest()[:20]
     name = f"{_REPOSITORY}:built-{key}"
     try:
         if not api.images(name, quiet=True):
             report(f"building the image {name} (minutes, once)")
-            _build(api, recipe, requirements, name)
+            _build(api, (("Dockerfile", recipe), ("requirements.txt", "\n".join(requirements).encode())), name, base)
     except TROUBLES as error:
         raise SandboxUnavailable(f"the image {name} cannot be built: {error}") from error
     return Image(name=name, python="/usr/local/bin/python3", prefix="/usr/local")
 
 
-def _build(api: docker.APIClient, recipe: bytes, requirements: tuple[str, ...], name: str) -> None:
+def _build(api: docker.APIClient, files: tuple[tuple[str, bytes], ...], name: str, base: str) -> None:
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
-        for path, content in (("Dockerfile", recipe), ("requirements.txt", "\n".join(requirements).encode())):
+        for path, content in files:
             entry = _entry(path, tarfile.REGTYPE, 0o644)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     context.seek(0)
     last = ""
-    for event in api.build(fileobj=context, custom_context=True, tag=name, rm=True, decode=True):
+    for event in api.build(
+        fileobj=context, custom_context=True, tag=name, rm=True, decode=True, buildargs={"BASE": base}
+    ):
         last = str(event.get("stream") or last)
         if "error" in event:
             raise SandboxUnavailable(f"the image {name} cannot be built: {event['error']}; last step: {last.strip()}")

@@ -80,25 +80,33 @@ async def run_one(site: Site, name: str, spec: Spec) -> Result:
     """Carry out one run. Raises nothing but cancellation, and only when the container is gone."""
     started = time.monotonic()
     level = site.daemon.level
-    container = Container(name=f"{site.folder.name}-{name}", harness=site.folder / "runs" / name / "harness")
-    watch = _Watch(
-        limits=spec.limits,
-        stdout=Picture(limit=spec.limits.output_bytes),
-        stderr=Picture(limit=spec.limits.output_bytes),
-    )
+    picture = partial(Picture, limit=spec.limits.output_bytes)
+    watch = _Watch(limits=spec.limits, stdout=picture(), stderr=picture())
     try:
         check(spec)
         if spec.socket is not None:
             _open_door(site, spec)
-        try:
-            await _carry_out(site, container, spec, watch)
-        finally:
-            await _bury(site, container, watch)
+        await _carry_out_and_bury(site, name, spec, watch)
     except (InfraError, UnusableSpecError, WireError, *TROUBLES) as error:
         if not _is_oom_at_start(error):
             return Result(kind="infra", status=None, level=level, wall_s=time.monotonic() - started, note=_words(error))
         watch.was_oom_killed = True
     return _judge(watch, level)
+
+
+async def _carry_out_and_bury(site: Site, name: str, spec: Spec, watch: _Watch) -> None:
+    container = Container(
+        name=f"{site.folder.name}-{name}",
+        api=await call(site, site.daemon.line),
+        harness=site.folder / "runs" / name / "harness",
+    )
+    try:
+        await _carry_out(site, container, spec, watch)
+    finally:
+        try:
+            await _bury(site, container, watch)
+        finally:
+            container.api.close()
 
 
 def _words(error: BaseException) -> str:
@@ -125,7 +133,7 @@ def _open_door(site: Site, spec: Spec) -> None:
 
 
 async def _carry_out(site: Site, container: Container, spec: Spec, watch: _Watch) -> None:
-    api = site.daemon.api
+    api = container.api
     await call(site, write_harness, container, spec)
     await call(site, create, site, container, spec)
     streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
@@ -190,17 +198,17 @@ async def _bury(site: Site, container: Container, watch: _Watch) -> None:
     with anyio.CancelScope(shield=True):
         try:
             if watch.is_over and not watch.report:
-                watch.was_oom_killed = await call(site, _died_of_memory, site, container, watch)
+                watch.was_oom_killed = await call(site, _died_of_memory, container, watch)
         finally:
-            await call(site, remove, site.daemon.api, container.name)
+            await call(site, remove, container.api, container.name)
             await call(site, remove_harness, container)
 
 
-def _died_of_memory(site: Site, container: Container, watch: _Watch) -> bool:
+def _died_of_memory(container: Container, watch: _Watch) -> bool:
     """Ask the daemon, once the container has ended; only the daemon knows why process 1 died."""
     if watch.stdout.is_over or watch.stderr.is_over:
         return False
-    api = site.daemon.api
+    api = container.api
     with contextlib.suppress(docker.errors.NotFound):
         api.wait(container.name, timeout=_DEATH_TIMEOUT_S)
         return bool(api.inspect_container(container.name)["State"].get("OOMKilled"))
