@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -22,11 +23,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.contract import Limits, SandboxUnavailable, Spec
+from sandbox.contract import SandboxUnavailable, Spec
+from sandbox.docker import entry, run
 from sandbox.docker.daemon import OWNER, SANDBOX, UNTIL, connect, is_orphan, owner_label
 from sandbox.docker.profile import profile
 from sandbox.docker.sandbox import DockerSandbox
-from sandbox.docker.wire import Frames, WireError
+from sandbox.docker.wire import Frames, WireError, encode_order
 from sandbox.environment import HarnessEnvironment
 from sandbox.guest.seccomp import MACHINES, build_filter
 from sandbox.native.sandbox import NativeSandbox
@@ -224,13 +226,19 @@ async def run(session):
     assert result.stdout.text == "pong\n", result.stderr.text
 
 
-async def test_a_run_that_the_host_forgets_ends_by_its_own_clock(docker_box: DockerSandbox) -> None:
-    """The wall clock inside comes later than the host's; here the host has none."""
-    from sandbox.docker import entry
+async def test_a_run_that_the_host_forgets_ends_by_its_own_clock(
+    docker_box: DockerSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock inside is set some seconds later than the host's; here it is told to be far earlier."""
 
-    assert 0 < entry._SPARE_S / 2 < entry._SPARE_S < 60
-    result = await docker_box.run(Spec(files=SLEEPER.files, env=SLEEPER.env, limits=Limits(wall_s=0.3)))
-    assert (result.kind, result.note) == ("timeout", "wall clock of 0.3 s")
+    def hurried(spec: Spec, *, prefix: str) -> bytes:
+        limits = replace(spec.limits, wall_s=0.5 - entry._SPARE_S / 2)
+        return encode_order(replace(spec, limits=limits), prefix=prefix)
+
+    monkeypatch.setattr(run, "encode_order", hurried)
+    result = await docker_box.run(SLEEPER)
+    assert (result.kind, result.status, result.note) == ("timeout", None, "wall clock of 60 s")
+    assert result.wall_s < 30
 
 
 async def test_without_a_daemon_the_sandbox_says_what_would_help(
