@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+import anyio
+
 from sandbox.contract import Sandbox, SandboxUnavailable
 from sandbox.environment import HarnessEnvironment, ensure_environment
 from sandbox.guest.seccomp import MACHINES
@@ -46,19 +48,30 @@ def open_sandbox(backend: str, environment: HarnessEnvironment) -> Sandbox:
         if missing:
             raise SandboxUnavailable(f"the native sandbox needs {missing[0].what}: {missing[0].detail}")
         return NativeSandbox(environment)
+    if backend == "docker":
+        return _docker(environment)
     if backend in BACKENDS:
         raise SandboxUnavailable(
             f"the {backend} sandbox is not part of this version, and nothing weaker is put in its place; "
-            "use native on Linux"
+            "use native on Linux, or docker"
         )
     raise SandboxUnavailable(f"there is no sandbox called {backend!r}; choose one of {', '.join(BACKENDS)}")
+
+
+def _docker(environment: HarnessEnvironment) -> Sandbox:
+    """The SDK is loaded only where it is asked for."""
+    from sandbox.docker.sandbox import DockerSandbox
+
+    return DockerSandbox(environment, runtime=os.environ.get("HONE_DOCKER_RUNTIME") or None)
 
 
 async def probe(*, report: Callable[[str], None] = lambda _: None) -> ProbeReport:
     """Try everything once, with an empty harness environment."""
     findings = list(_static_findings())
+    docker = await anyio.to_thread.run_sync(_docker_finding)
     if not all(finding.ok for finding in findings):
-        return ProbeReport(level=None, findings=tuple(findings))
+        return ProbeReport(level=None, findings=(*findings, docker))
+    findings.append(docker)
     findings.append(_groups_finding())
     try:
         environment = ensure_environment((), report=report)
@@ -99,6 +112,20 @@ def _static_findings() -> tuple[Finding, ...]:
             )
         )
     return tuple(found)
+
+
+def _docker_finding() -> Finding:
+    """Whether the other backend could be used; the native one does not need it."""
+    from sandbox.docker.daemon import connect
+
+    what = "docker, for `backend: docker`"
+    try:
+        daemon = connect(runtime=os.environ.get("HONE_DOCKER_RUNTIME") or None)
+    except SandboxUnavailable as error:
+        return Finding(what=what, ok=False, detail=str(error))
+    daemon.api.close()
+    lost = "" if daemon.limits_runs else "; it cannot limit memory, processes and CPU of a container"
+    return Finding(what=what, ok=True, detail=f"version {daemon.version} answers, level {daemon.level}{lost}")
 
 
 def _groups_finding() -> Finding:

@@ -7,14 +7,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from sandbox.contract import Sandbox, Spec
+from sandbox.docker.sandbox import DockerSandbox
 from sandbox.environment import HarnessEnvironment, ensure_environment
 from sandbox.native.sandbox import NativeSandbox
 from tests.sandbox.as_user import UID, UserSandbox, python_for_users
+from tests.sandbox.dockerd import NoDockerError, docker_daemon
 
 HOSTILE = Path(__file__).parent / "hostile"
 
@@ -31,13 +34,49 @@ def openai_environment() -> HarnessEnvironment:
     return ensure_environment(("openai",), report=print)
 
 
-@pytest.fixture(scope="session", params=["native", "native-user"])
-async def box(request: pytest.FixtureRequest, empty_environment: HarnessEnvironment) -> AsyncIterator[Sandbox]:
-    """An open sandbox of each backend."""
-    if request.param == "native":
-        async with NativeSandbox(empty_environment) as native:
-            yield native
-        return
+NO_DOCKER = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say loudly that a whole backend was not tried."""
+    reason = config.stash.get(NO_DOCKER, None)
+    if reason is not None:
+        terminalreporter.section("THE DOCKER SANDBOX WAS NOT TESTED", red=True, bold=True)
+        terminalreporter.line(f"no docker daemon could be had: {reason}")
+
+
+@pytest.fixture(scope="session")
+def docker_address(pytestconfig: pytest.Config) -> Iterator[str]:
+    """A daemon of our own, running."""
+    with ExitStack() as stack:
+        try:
+            address = stack.enter_context(docker_daemon())
+        except NoDockerError as error:
+            pytestconfig.stash[NO_DOCKER] = str(error)
+            pytest.skip(f"NO DOCKER: {error}")
+        yield address
+
+
+@pytest.fixture(scope="session")
+async def docker_box(
+    docker_address: str, empty_environment: HarnessEnvironment, anyio_backend: str
+) -> AsyncIterator[DockerSandbox]:
+    """An open docker sandbox."""
+    async with DockerSandbox(empty_environment, endpoint=docker_address) as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+async def native_box(empty_environment: HarnessEnvironment) -> AsyncIterator[NativeSandbox]:
+    """An open native sandbox of the user who runs the tests."""
+    async with NativeSandbox(empty_environment) as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+async def native_user_box() -> AsyncIterator[UserSandbox]:
+    """An open native sandbox of an ordinary user."""
     if os.geteuid() != 0:
         pytest.skip("the tests already run as an ordinary user, so `native` is this very case")
     if python_for_users() is None:
@@ -51,10 +90,17 @@ async def box(request: pytest.FixtureRequest, empty_environment: HarnessEnvironm
         shutil.rmtree(cache)
 
 
+@pytest.fixture(scope="session", params=["native", "native-user", "docker"])
+def box(request: pytest.FixtureRequest) -> Sandbox:
+    """An open sandbox of each backend."""
+    opened: Sandbox = request.getfixturevalue(f"{request.param.replace('-', '_')}_box")
+    return opened
+
+
 @pytest.fixture(scope="session")
 def accounted(box: Sandbox) -> Sandbox:
     """A sandbox that limits a run as a whole."""
-    if "cgroup" not in box.level:
+    if ":L3:" not in box.level:
         pytest.skip(f"{box.level}: no control group can be written here, so nothing limits a run as a whole")
     return box
 

@@ -11,6 +11,8 @@ attempt("shadow", lambda: open("/etc/shadow").read())
 attempt("home", lambda: os.listdir("/home"))
 attempt("var", lambda: os.listdir("/var"))
 attempt("sys", lambda: os.listdir("/sys"))
+for name in ("devices", "class", "block", "module", "kernel", "bus", "firmware"):
+    attempt(f"sys/{name}", lambda name=name: os.listdir(f"/sys/{name}")[0])
 for module in ("optimizer", "benchmarks", "pip_audit", "litellm", "pytest"):
     attempt(f"import {module}", lambda module=module: __import__(module))
 root = sorted(os.listdir("/"))
