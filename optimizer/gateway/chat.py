@@ -13,15 +13,15 @@ import anyio
 
 from optimizer.domain.errors import BudgetExhaustedError, ModelError, ModelUnavailableError
 from optimizer.domain.json import Json, JsonObject, canonical_json, content_hash
-from optimizer.domain.model import CallContext, Upstream, UpstreamReply
+from optimizer.domain.model import CallContext, NativeUpstream, Upstream, UpstreamReply, WireFormat
 from optimizer.domain.recording import CallRecorder, RecordedCall
 from optimizer.domain.rollout import RolloutJob
 from optimizer.domain.trace import Usage
 from optimizer.gateway.caps import CallAccount, RolloutMeter, spend_of
-from optimizer.gateway.chat_request import ModelRoute, PinnedRequest, pin
+from optimizer.gateway.chat_request import ModelRoute, PinnedRequest
+from optimizer.gateway.formats import as_chat, delivered, pin_as
 from optimizer.gateway.http import HttpReply, RequestRefusedError
 from optimizer.gateway.recorder import PurchaseTurns
-from optimizer.gateway.streaming import streamed_reply
 from optimizer.gateway.tape import Tape
 
 _PROVIDER_MESSAGE_CHARS = 500
@@ -41,8 +41,9 @@ class ModelAccess:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     body_json: str
-    completion: JsonObject
+    """In the format of the pinned request."""
     message: Json
+    """As chat completions have it, whatever the format."""
     usage: Usage
     """What this rollout pays."""
     nominal: Usage
@@ -50,7 +51,7 @@ class _Answer:
 
 
 class ChatDesk:
-    """The chat-completions side of one door."""
+    """The model's side of one door."""
 
     def __init__(self, *, access: ModelAccess, job: RolloutJob, meter: RolloutMeter, tape: Tape) -> None:
         self._access = access
@@ -61,15 +62,15 @@ class ChatDesk:
         self._seen: Counter[str] = Counter()
         self._known_tools: set[str] = set()
 
-    async def complete(self, body: JsonObject) -> HttpReply:
-        """Serve one chat completion.
+    async def complete(self, body: JsonObject, wire: WireFormat) -> HttpReply:
+        """Serve one model call in the format the harness speaks.
 
         Raises:
             RequestRefusedError: 400, 402, 429 or 502.
         """
         name = self._access.route.name
         try:
-            pinned = pin(body, self._access.route)
+            pinned = pin_as(wire, body, self._access.route, self._access.upstream)
             self._meter.hold(spend_of(pinned.worst_case))
         except RequestRefusedError as refusal:
             self._tape.refuse("model_call", name, input=None, reason=refusal.message)
@@ -79,14 +80,12 @@ class ChatDesk:
         self._tape.add(
             "model_call",
             name,
-            input=self._readable(pinned.body),
+            input=self._readable(pinned.shown),
             output=answer.message,
             usage=answer.usage,
             wall_s=time.perf_counter() - started,
         )
-        if pinned.is_streamed:
-            return streamed_reply(answer.completion, is_usage_wanted=pinned.is_usage_streamed)
-        return HttpReply(status=200, body=answer.body_json.encode("utf-8"))
+        return delivered(answer.body_json, wire, pinned)
 
     async def _held(self, pinned: PinnedRequest) -> _Answer:
         used = Usage()
@@ -109,11 +108,10 @@ class ChatDesk:
         self._seen[pinned.hash] += 1
         recorded = await self._recorded_or_bought(pinned, occurrence)
         is_own = recorded.rollout_id == self._job.id
-        completion = cast("JsonObject", json.loads(recorded.body_json))
+        body = cast("JsonObject", json.loads(recorded.body_json))
         return _Answer(
             body_json=recorded.body_json,
-            completion=completion,
-            message=_message_of(completion),
+            message=_message_of(as_chat(body, pinned.wire)),
             usage=recorded.usage if is_own else Usage(n_calls=1, n_replayed_calls=1),
             nominal=recorded.usage,
         )
@@ -156,15 +154,21 @@ class ChatDesk:
     async def _ask(self, pinned: PinnedRequest, occurrence: int) -> UpstreamReply:
         context = CallContext(task_id=self._job.task.id, luck=self._luck, occurrence=occurrence)
         try:
-            reply = await self._access.upstream.chat(pinned.body, context)
-            if _message_of(reply.body) is None:
-                raise ModelUnavailableError("the provider's reply is not a chat completion: no choices[0].message")  # noqa: TRY301
+            return await self._sent(pinned, context)
         except ModelUnavailableError as error:
             self._tape.fail(f"model unavailable: {error}")
             raise RequestRefusedError(502, "model_unavailable", "the model is out of reach after retries") from error
         except ModelError as error:
             message = f"the model's provider refuses the request: {error}"[:_PROVIDER_MESSAGE_CHARS]
             raise RequestRefusedError(400, "refused_upstream", message) from error
+
+    async def _sent(self, pinned: PinnedRequest, context: CallContext) -> UpstreamReply:
+        upstream = self._access.upstream
+        if pinned.wire != "chat" and isinstance(upstream, NativeUpstream):
+            return await upstream.send(pinned.wire, pinned.body, context)
+        reply = await upstream.chat(pinned.body, context)
+        if _message_of(reply.body) is None:
+            raise ModelUnavailableError("the provider's reply is not a chat completion: no choices[0].message")
         return reply
 
     def _priced(self, usage: Usage) -> Usage:
@@ -178,7 +182,9 @@ class ChatDesk:
 
     def _note(self, pinned: PinnedRequest, reason: str, usage: Usage) -> None:
         name = self._access.route.name
-        self._tape.add("model_call", name, input=self._readable(pinned.body), output=reason, is_error=True, usage=usage)
+        self._tape.add(
+            "model_call", name, input=self._readable(pinned.shown), output=reason, is_error=True, usage=usage
+        )
 
     def _readable(self, body: JsonObject) -> JsonObject:
         """The request without the tools that an earlier span of this rollout already shows."""
