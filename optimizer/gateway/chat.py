@@ -11,10 +11,10 @@ from typing import cast
 
 import anyio
 
-from optimizer.domain.errors import BudgetExhaustedError, ModelError, ModelUnavailableError
+from optimizer.domain.errors import BudgetExhaustedError, LedgerError, ModelError, ModelUnavailableError
 from optimizer.domain.json import Json, JsonObject, canonical_json, content_hash
 from optimizer.domain.model import CallContext, NativeUpstream, Upstream, UpstreamReply, WireFormat
-from optimizer.domain.recording import CallRecorder, RecordedCall
+from optimizer.domain.recording import CallRecorder, IntendedCall, RecordedCall
 from optimizer.domain.rollout import RolloutJob
 from optimizer.domain.trace import Usage
 from optimizer.gateway.caps import CallAccount, RolloutMeter, spend_of
@@ -99,6 +99,10 @@ class ChatDesk:
             used = self._lost(pinned)
             self._note(pinned, "the rollout ended before the model answered", used)
             raise
+        except LedgerError:
+            used = self._lost(pinned)
+            self._note(pinned, "the call could not be recorded", used)
+            raise
         finally:
             self._meter.release(spend_of(pinned.worst_case), used)
         return answer
@@ -133,7 +137,8 @@ class ChatDesk:
             raise RequestRefusedError(402, "campaign_budget", str(error)) from error
         spent = Usage()
         try:
-            reply = await self._ask(pinned, occurrence)
+            intent = self._intent(pinned, occurrence)
+            reply = await self._ask(pinned, occurrence, intent)
             spent = self._priced(reply.usage)
         except anyio.get_cancelled_exc_class():
             spent = self._lost(pinned)
@@ -148,19 +153,39 @@ class ChatDesk:
             body_json=_spelled(reply.body),
             usage=spent,
         )
-        self._access.calls.record(call)
+        self._access.calls.record(call, intent=intent)
         return call
 
-    async def _ask(self, pinned: PinnedRequest, occurrence: int) -> UpstreamReply:
+    def _intent(self, pinned: PinnedRequest, occurrence: int) -> int | None:
+        """Written before the question leaves: a kill from here on leaves a call that counts as spent."""
+        if not self._access.upstream.is_external:
+            return None
+        return self._access.calls.intend(
+            IntendedCall(
+                luck=self._luck,
+                request_hash=pinned.hash,
+                occurrence=occurrence,
+                rollout_id=self._job.id,
+                worst_case=pinned.worst_case,
+            )
+        )
+
+    async def _ask(self, pinned: PinnedRequest, occurrence: int, intent: int | None) -> UpstreamReply:
         context = CallContext(task_id=self._job.task.id, luck=self._luck, occurrence=occurrence)
         try:
             return await self._sent(pinned, context)
         except ModelUnavailableError as error:
+            self._withdraw(intent)
             self._tape.fail(f"model unavailable: {error}")
             raise RequestRefusedError(502, "model_unavailable", "the model is out of reach after retries") from error
         except ModelError as error:
+            self._withdraw(intent)
             message = f"the model's provider refuses the request: {error}"[:_PROVIDER_MESSAGE_CHARS]
             raise RequestRefusedError(400, "refused_upstream", message) from error
+
+    def _withdraw(self, intent: int | None) -> None:
+        if intent is not None:
+            self._access.calls.withdraw(intent)
 
     async def _sent(self, pinned: PinnedRequest, context: CallContext) -> UpstreamReply:
         upstream = self._access.upstream
