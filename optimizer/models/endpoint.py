@@ -29,6 +29,11 @@ class ModelEndpoint:
         """The key itself, for the wire only; a placeholder where none is needed."""
         return self.key.get_secret_value() if self.key else "none"
 
+    def without_key(self, body: bytes) -> bytes:
+        """A provider's answer, in case it repeats the key: it is recorded, and quoted when it cannot be read."""
+        key = self.key.get_secret_value().encode() if self.key else b""
+        return body.replace(key, b"***") if key else body
+
     def scrubbed(self, text: str) -> str:
         """A provider's words, bounded and without the key that some of them repeat."""
         if self.key and self.key.get_secret_value():

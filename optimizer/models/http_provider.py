@@ -42,7 +42,7 @@ class HttpProvider:
             raise TransientError(f"the connection to the provider failed: {said}") from None
         if response.status_code != httpx.codes.OK:
             raise error_of_status(response.status_code, self._endpoint.scrubbed(response.text), response.headers)
-        return response.content
+        return self._endpoint.without_key(response.content)
 
     async def close(self) -> None:
         """Free connections."""

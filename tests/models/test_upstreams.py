@@ -139,3 +139,19 @@ async def test_many_calls_at_once_are_all_answered(wire: WireServer, waits: Wait
 async def test_an_upstream_without_an_address_is_refused() -> None:
     with pytest.raises(ModelError, match="base URL"):
         OpenAIUpstream(ModelEndpoint(model="m"))
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 503, 529])
+async def test_a_passing_status_is_asked_again(kind: Kind, wire: WireServer, waits: Waits, status: int) -> None:
+    wire.script.append(Fault(status=status))
+    async with upstream(kind, wire, waits.policy()) as model:
+        reply = await model.chat(REQUEST, CONTEXT)
+    assert reply.usage.tokens == wire.n_tokens
+    assert (len(wire.heard), len(waits.seconds)) == (2, 1)
+
+
+async def test_an_answer_that_never_comes_is_asked_again(kind: Kind, wire: WireServer, waits: Waits) -> None:
+    wire.script.append(Fault(is_silent=True))
+    async with upstream(kind, wire, waits.policy(), timeout_s=0.3) as model:
+        assert (await model.chat(REQUEST, CONTEXT)).usage.n_calls == 1
+    assert len(waits.seconds) == 1
