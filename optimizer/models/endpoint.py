@@ -8,7 +8,6 @@ from pydantic import SecretStr
 
 from optimizer.models.prices import ModelPrice
 
-
 _SHORTEST_KEY = 8
 """A shorter one is a placeholder, and may be part of any word of an answer."""
 
