@@ -191,7 +191,12 @@ async def evaluator_of(
     with socket_folder() as sockets:
         gateway = Gateway(
             upstream=upstream,
-            model=ModelRoute(name=settings.model.name, max_output_tokens=settings.model.max_output_tokens, price=price),
+            model=ModelRoute(
+                name=settings.model.name,
+                max_output_tokens=settings.model.max_output_tokens,
+                price=price,
+                is_luck_shared=settings.loop.shared_luck,
+            ),
             calls=ledger,
             folder=sockets,
             caps=RolloutCaps(
@@ -294,8 +299,8 @@ def open_ledger(workplace: Workplace) -> Ledger:
         ledger.close()
         raise LedgerError(
             f"campaign {workplace.settings.campaign.name!r} was recorded with other settings than {CONFIG_NAME} has."
-            " Only [budget] and [loop] concurrency may change between sessions: put the others back,"
-            " or choose another [campaign] name for a new campaign."
+            " Only [budget], [loop] concurrency and the rates of [model] may change between sessions: put the others"
+            " back, or choose another [campaign] name for a new campaign."
         )
     return ledger
 

@@ -15,6 +15,7 @@ from optimizer.domain.task import Benchmark, SimulatedBenchmark
 from optimizer.domain.trace import Usage
 from optimizer.models.endpoint import ModelEndpoint
 from optimizer.models.prices import ModelPrice, PriceBook
+from optimizer.models.throttle import Throttle, ThrottleLimits
 from optimizer.propose.protocol import Proposer
 
 USUAL_KEYS: Mapping[str, str] = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -48,11 +49,29 @@ def upstream_of(settings: Settings, benchmark: Benchmark) -> Upstream:
     if model.provider == "openai":
         from optimizer.models.upstream_openai import OpenAIUpstream
 
-        return OpenAIUpstream(_endpoint(model, model.base_url or OPENAI_URL))
+        return OpenAIUpstream(
+            _endpoint(model, model.base_url or OPENAI_URL),
+            throttle=throttle_of(model),
+            is_responses_native=(model.base_url or OPENAI_URL) == OPENAI_URL,
+        )
+    if model.provider == "anthropic":
+        from optimizer.models.upstream_anthropic import AnthropicUpstream
+
+        return AnthropicUpstream(_endpoint(model, model.base_url), throttle=throttle_of(model))
     from optimizer.models.upstream_litellm import LiteLLMUpstream
 
-    name = model.name if "/" in model.name or model.provider == "litellm" else f"{model.provider}/{model.name}"
-    return LiteLLMUpstream(_endpoint(model, model.base_url, name=name))
+    return LiteLLMUpstream(_endpoint(model, model.base_url), throttle=throttle_of(model))
+
+
+def throttle_of(model: ModelSection) -> Throttle:
+    """How fast the agent's model is asked."""
+    return Throttle(
+        ThrottleLimits(
+            max_concurrent=model.max_concurrent,
+            requests_per_minute=model.requests_per_minute,
+            tokens_per_minute=model.tokens_per_minute,
+        )
+    )
 
 
 def proposers_of(settings: Settings) -> tuple[Proposer, ...]:
@@ -105,11 +124,9 @@ def proposal_cap(settings: Settings) -> Spend:
     return Spend(usd=0.0 if price is None else price.usd(worst), tokens=worst.tokens)
 
 
-def _endpoint(
-    section: ModelSection | ProposerModelSection, base_url: str | None, *, name: str | None = None
-) -> ModelEndpoint:
+def _endpoint(section: ModelSection | ProposerModelSection, base_url: str | None) -> ModelEndpoint:
     price = _book(section.name, section.price).price(section.name)
-    return ModelEndpoint(model=name or section.name, key=_key(section), base_url=base_url, price=price)
+    return ModelEndpoint(model=section.name, key=_key(section), base_url=base_url, price=price)
 
 
 def _book(name: str, section: PriceSection | None) -> PriceBook:

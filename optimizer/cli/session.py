@@ -114,6 +114,9 @@ async def work(workplace: Workplace, ledger: Ledger, narrator: Narrator) -> Endi
     workplace.repo.begin(ledger.header.base_commit)
     before_s = ledger.elapsed_s()
     ledger.start_session(os.getpid(), host_name(), limits=budget.limits)
+    budget.reserved = (
+        ledger.uncertain_spend()
+    )  # held for ever; `spent` is recorded, and a resume must repeat it exactly
     started = monotonic()
     try:
         watchers = Watchers(note=narrator.note, rollout=narrator.rollout)

@@ -72,8 +72,9 @@ def from_json(tree: JsonObject) -> Settings:
 
 
 def settings_hash(settings: Settings) -> str:
-    """Identity of a campaign's settings: all but the budget and the concurrency, which may change before a resume."""
-    tree = settings.model_dump(mode="json", exclude={"budget": True, "loop": {"concurrency"}})
+    """Identity of a campaign's settings: all but the budget and the pace, which may change before a resume."""
+    pace = {"max_concurrent", "requests_per_minute", "tokens_per_minute"}
+    tree = settings.model_dump(mode="json", exclude={"budget": True, "loop": {"concurrency"}, "model": pace})
     return content_hash(tree)
 
 

@@ -94,6 +94,12 @@ class ModelSection(Section):
     """Environment variable that holds the key; without it the provider's usual one. Never the key itself."""
     max_output_tokens: PositiveInt = 4096
     """Upper limit for one answer, whatever the harness asks for."""
+    max_concurrent: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Calls to the provider at the same time, over all rollouts; no part of a campaign's identity."""
+    requests_per_minute: PositiveInt | None = None
+    """Most requests to the provider per minute, retries included; no part of a campaign's identity."""
+    tokens_per_minute: PositiveInt | None = None
+    """Most tokens per minute, input and allowed output together; no part of a campaign's identity."""
     price: PriceSection | None = None
     """Prices of this model, where the shipped list is wrong or silent."""
 
@@ -182,6 +188,8 @@ class LoopSection(Section):
     """Repetitions of a rollout that ended in an infrastructure error."""
     max_infra_share: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Share of rollouts lost to infrastructure above which nothing is decided."""
+    shared_luck: bool = True
+    """Whether a version is served recorded answers to requests byte-identical to another's; docs/shared-luck.md."""
 
 
 class GateSection(Section):

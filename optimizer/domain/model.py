@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from optimizer.domain.json import JsonObject
 from optimizer.domain.trace import Usage
@@ -71,6 +71,10 @@ class CallContext:
     """How many times this rollout has sent the byte-identical request before."""
 
 
+WireFormat: TypeAlias = Literal["chat", "messages", "responses"]
+"""OpenAI chat completions, Anthropic messages, OpenAI responses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamReply:
     """A provider's answer on the wire."""
@@ -92,4 +96,16 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """Free connections."""
+        ...
+
+
+@runtime_checkable
+class NativeUpstream(Protocol):
+    """An upstream that speaks further formats itself; what it does not speak is translated to chat completions."""
+
+    native_formats: frozenset[WireFormat]
+    """Formats that are sent on as they are; `chat` may be missing, since `Upstream.chat` translates then."""
+
+    async def send(self, wire: WireFormat, request: JsonObject, context: CallContext) -> UpstreamReply:
+        """One non-streamed call in one of the native formats. Raises ModelUnavailableError, ModelError."""
         ...

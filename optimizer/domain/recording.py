@@ -26,13 +26,40 @@ class RecordedCall:
     """What the call cost when it was made."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntendedCall:
+    """A model call that is about to be paid for."""
+
+    luck: str
+    request_hash: str
+    occurrence: int
+    rollout_id: str
+    """The rollout that is about to pay."""
+    worst_case: Usage
+    """What it counts as when nobody learns what it took."""
+
+
 class CallRecorder(Protocol):
-    """Where answered calls are kept. Both methods return within a fraction of a millisecond."""
+    """Where calls are kept. All methods return within a fraction of a millisecond."""
 
     def recorded(self, luck: str, request_hash: str, occurrence: int) -> RecordedCall | None:
         """The call under this key; None when it was never answered."""
         ...
 
-    def record(self, call: RecordedCall) -> None:
-        """Keep a call for ever. When another rollout has recorded the key meanwhile, the first one stands."""
+    def intend(self, call: IntendedCall) -> int:
+        """Keep, before it is made, that a call may be billed; the intent's number.
+
+        An intent that is neither recorded nor withdrawn when the process dies counts as spent.
+        """
+        ...
+
+    def withdraw(self, intent: int) -> None:
+        """Keep that the provider has refused a call, and bills nothing."""
+        ...
+
+    def record(self, call: RecordedCall, *, intent: int | None = None) -> None:
+        """Keep a call for ever, and that its intent is settled.
+
+        When another rollout has recorded the key meanwhile, the first one stands.
+        """
         ...

@@ -11,17 +11,17 @@ from typing import cast
 
 import anyio
 
-from optimizer.domain.errors import BudgetExhaustedError, ModelError, ModelUnavailableError
+from optimizer.domain.errors import BudgetExhaustedError, LedgerError, ModelError, ModelUnavailableError
 from optimizer.domain.json import Json, JsonObject, canonical_json, content_hash
-from optimizer.domain.model import CallContext, Upstream, UpstreamReply
-from optimizer.domain.recording import CallRecorder, RecordedCall
+from optimizer.domain.model import CallContext, NativeUpstream, Upstream, UpstreamReply, WireFormat
+from optimizer.domain.recording import CallRecorder, IntendedCall, RecordedCall
 from optimizer.domain.rollout import RolloutJob
 from optimizer.domain.trace import Usage
 from optimizer.gateway.caps import CallAccount, RolloutMeter, spend_of
-from optimizer.gateway.chat_request import ModelRoute, PinnedRequest, pin
+from optimizer.gateway.chat_request import ModelRoute, PinnedRequest
+from optimizer.gateway.formats import as_chat, delivered, pin_as
 from optimizer.gateway.http import HttpReply, RequestRefusedError
 from optimizer.gateway.recorder import PurchaseTurns
-from optimizer.gateway.streaming import streamed_reply
 from optimizer.gateway.tape import Tape
 
 _PROVIDER_MESSAGE_CHARS = 500
@@ -41,8 +41,9 @@ class ModelAccess:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     body_json: str
-    completion: JsonObject
+    """In the format of the pinned request."""
     message: Json
+    """As chat completions have it, whatever the format."""
     usage: Usage
     """What this rollout pays."""
     nominal: Usage
@@ -50,7 +51,7 @@ class _Answer:
 
 
 class ChatDesk:
-    """The chat-completions side of one door."""
+    """The model's side of one door."""
 
     def __init__(self, *, access: ModelAccess, job: RolloutJob, meter: RolloutMeter, tape: Tape) -> None:
         self._access = access
@@ -61,15 +62,15 @@ class ChatDesk:
         self._seen: Counter[str] = Counter()
         self._known_tools: set[str] = set()
 
-    async def complete(self, body: JsonObject) -> HttpReply:
-        """Serve one chat completion.
+    async def complete(self, body: JsonObject, wire: WireFormat) -> HttpReply:
+        """Serve one model call in the format the harness speaks.
 
         Raises:
             RequestRefusedError: 400, 402, 429 or 502.
         """
         name = self._access.route.name
         try:
-            pinned = pin(body, self._access.route)
+            pinned = pin_as(wire, body, self._access.route, self._access.upstream)
             self._meter.hold(spend_of(pinned.worst_case))
         except RequestRefusedError as refusal:
             self._tape.refuse("model_call", name, input=None, reason=refusal.message)
@@ -79,14 +80,12 @@ class ChatDesk:
         self._tape.add(
             "model_call",
             name,
-            input=self._readable(pinned.body),
+            input=self._readable(pinned.shown),
             output=answer.message,
             usage=answer.usage,
             wall_s=time.perf_counter() - started,
         )
-        if pinned.is_streamed:
-            return streamed_reply(answer.completion, is_usage_wanted=pinned.is_usage_streamed)
-        return HttpReply(status=200, body=answer.body_json.encode("utf-8"))
+        return delivered(answer.body_json, wire, pinned)
 
     async def _held(self, pinned: PinnedRequest) -> _Answer:
         used = Usage()
@@ -100,6 +99,10 @@ class ChatDesk:
             used = self._lost(pinned)
             self._note(pinned, "the rollout ended before the model answered", used)
             raise
+        except LedgerError:
+            used = self._lost(pinned)
+            self._note(pinned, "the call could not be recorded", used)
+            raise
         finally:
             self._meter.release(spend_of(pinned.worst_case), used)
         return answer
@@ -109,11 +112,10 @@ class ChatDesk:
         self._seen[pinned.hash] += 1
         recorded = await self._recorded_or_bought(pinned, occurrence)
         is_own = recorded.rollout_id == self._job.id
-        completion = cast("JsonObject", json.loads(recorded.body_json))
+        body = cast("JsonObject", json.loads(recorded.body_json))
         return _Answer(
             body_json=recorded.body_json,
-            completion=completion,
-            message=_message_of(completion),
+            message=_message_of(as_chat(body, pinned.wire)),
             usage=recorded.usage if is_own else Usage(n_calls=1, n_replayed_calls=1),
             nominal=recorded.usage,
         )
@@ -135,7 +137,8 @@ class ChatDesk:
             raise RequestRefusedError(402, "campaign_budget", str(error)) from error
         spent = Usage()
         try:
-            reply = await self._ask(pinned, occurrence)
+            intent = self._intent(pinned, occurrence)
+            reply = await self._ask(pinned, occurrence, intent)
             spent = self._priced(reply.usage)
         except anyio.get_cancelled_exc_class():
             spent = self._lost(pinned)
@@ -150,21 +153,47 @@ class ChatDesk:
             body_json=_spelled(reply.body),
             usage=spent,
         )
-        self._access.calls.record(call)
+        self._access.calls.record(call, intent=intent)
         return call
 
-    async def _ask(self, pinned: PinnedRequest, occurrence: int) -> UpstreamReply:
+    def _intent(self, pinned: PinnedRequest, occurrence: int) -> int | None:
+        """Written before the question leaves: a kill from here on leaves a call that counts as spent."""
+        if not self._access.upstream.is_external:
+            return None
+        return self._access.calls.intend(
+            IntendedCall(
+                luck=self._luck,
+                request_hash=pinned.hash,
+                occurrence=occurrence,
+                rollout_id=self._job.id,
+                worst_case=pinned.worst_case,
+            )
+        )
+
+    async def _ask(self, pinned: PinnedRequest, occurrence: int, intent: int | None) -> UpstreamReply:
         context = CallContext(task_id=self._job.task.id, luck=self._luck, occurrence=occurrence)
         try:
-            reply = await self._access.upstream.chat(pinned.body, context)
-            if _message_of(reply.body) is None:
-                raise ModelUnavailableError("the provider's reply is not a chat completion: no choices[0].message")  # noqa: TRY301
+            return await self._sent(pinned, context)
         except ModelUnavailableError as error:
+            self._withdraw(intent)
             self._tape.fail(f"model unavailable: {error}")
             raise RequestRefusedError(502, "model_unavailable", "the model is out of reach after retries") from error
         except ModelError as error:
+            self._withdraw(intent)
             message = f"the model's provider refuses the request: {error}"[:_PROVIDER_MESSAGE_CHARS]
             raise RequestRefusedError(400, "refused_upstream", message) from error
+
+    def _withdraw(self, intent: int | None) -> None:
+        if intent is not None:
+            self._access.calls.withdraw(intent)
+
+    async def _sent(self, pinned: PinnedRequest, context: CallContext) -> UpstreamReply:
+        upstream = self._access.upstream
+        if pinned.wire != "chat" and isinstance(upstream, NativeUpstream):
+            return await upstream.send(pinned.wire, pinned.body, context)
+        reply = await upstream.chat(pinned.body, context)
+        if _message_of(reply.body) is None:
+            raise ModelUnavailableError("the provider's reply is not a chat completion: no choices[0].message")
         return reply
 
     def _priced(self, usage: Usage) -> Usage:
@@ -178,7 +207,9 @@ class ChatDesk:
 
     def _note(self, pinned: PinnedRequest, reason: str, usage: Usage) -> None:
         name = self._access.route.name
-        self._tape.add("model_call", name, input=self._readable(pinned.body), output=reason, is_error=True, usage=usage)
+        self._tape.add(
+            "model_call", name, input=self._readable(pinned.shown), output=reason, is_error=True, usage=usage
+        )
 
     def _readable(self, body: JsonObject) -> JsonObject:
         """The request without the tools that an earlier span of this rollout already shows."""

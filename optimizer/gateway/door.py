@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from optimizer.domain.model import WireFormat
 from optimizer.domain.rollout import RolloutJob
 from optimizer.domain.task import Environment
 from optimizer.domain.trace import Trace
@@ -20,6 +22,13 @@ _METHODS = {
     "/session/step": "POST",
     "/session/submit": "POST",
     "/v1/chat/completions": "POST",
+    "/v1/messages": "POST",
+    "/v1/responses": "POST",
+}
+_WIRES: Mapping[str, WireFormat] = {
+    "/v1/chat/completions": "chat",
+    "/v1/messages": "messages",
+    "/v1/responses": "responses",
 }
 
 
@@ -73,7 +82,7 @@ class Door:
             return await self._session.step(body)
         if request.path == "/session/submit":
             return await self._session.submit(body)
-        return await self._chat.complete(body)
+        return await self._chat.complete(body, _WIRES[request.path])
 
     def crashed(self, crash: Exception) -> None:
         """Note that a handler failed on our side."""

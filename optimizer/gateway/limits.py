@@ -21,5 +21,7 @@ class DoorLimits:
     """For the peer to take a reply; slower and the connection is dropped."""
     connections: int = 64
     """Open at one time; one more is a 503."""
+    total_bytes: int = 512 * 2**20
+    """Request and reply bodies over the life of the door; past it, every request is a 429."""
     requests: int = 10_000
     """Over the life of the door; one more is a 429."""

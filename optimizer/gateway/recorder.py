@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import anyio
 
-from optimizer.domain.recording import RecordedCall
+from optimizer.domain.recording import IntendedCall, RecordedCall
 
 CallKey: TypeAlias = tuple[str, str, int]
 """luck, request hash, occurrence."""
@@ -20,13 +20,27 @@ class MemoryCallRecorder:
 
     def __init__(self) -> None:
         self.calls: dict[CallKey, RecordedCall] = {}
+        self.open: dict[int, IntendedCall] = {}
+        self._n_intents = 0
 
     def recorded(self, luck: str, request_hash: str, occurrence: int) -> RecordedCall | None:
         """The call, when it has been made before."""
         return self.calls.get((luck, request_hash, occurrence))
 
-    def record(self, call: RecordedCall) -> None:
+    def intend(self, call: IntendedCall) -> int:
+        """Keep that a call is about to be made."""
+        self._n_intents += 1
+        self.open[self._n_intents] = call
+        return self._n_intents
+
+    def withdraw(self, intent: int) -> None:
+        """Forget a call that is not billed."""
+        del self.open[intent]
+
+    def record(self, call: RecordedCall, *, intent: int | None = None) -> None:
         """Keep a call; one that is there already stays as it is."""
+        if intent is not None:
+            del self.open[intent]
         self.calls.setdefault((call.luck, call.request_hash, call.occurrence), call)
 
 

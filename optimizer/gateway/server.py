@@ -29,6 +29,7 @@ class Server:
         self._limits = limits
         self._n_connections = 0
         self._n_requests = 0
+        self._n_bytes = 0
 
     async def run(self, listener: UnixListener) -> None:
         """Accept connections for ever."""
@@ -74,13 +75,22 @@ class Server:
 
     async def _answer(self, request: HttpRequest) -> HttpReply:
         self._n_requests += 1
+        self._n_bytes += len(request.body)
         try:
-            if self._n_requests > self._limits.requests:
-                message = f"a rollout may send {self._limits.requests} requests"
-                raise RequestRefusedError(429, "rollout_budget", message)  # noqa: TRY301 - one way to refuse
-            return await self._handler(request)
+            self._check_totals()
+            reply = await self._handler(request)
         except RequestRefusedError as refusal:
             return error_reply(refusal)
         except Exception as crash:  # noqa: BLE001 - the edge of the process towards untrusted code: one request may die, no more
             self._on_crash(crash)
             return error_reply(RequestRefusedError(500, "gateway_fault", "the gateway failed on its own account"))
+        self._n_bytes += len(reply.body)
+        return reply
+
+    def _check_totals(self) -> None:
+        limits = self._limits
+        if self._n_requests > limits.requests:
+            raise RequestRefusedError(429, "rollout_budget", f"a rollout may send {limits.requests} requests")
+        if self._n_bytes > limits.total_bytes:
+            message = f"a rollout may exchange {limits.total_bytes} bytes with the gateway"
+            raise RequestRefusedError(429, "rollout_budget", message)

@@ -6,13 +6,25 @@ import json
 import math
 from typing import NoReturn, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from optimizer.domain.json import Json, JsonObject
 from optimizer.gateway.http import HttpReply, RequestRefusedError
 
 _TYPES = {400: "invalid_request_error", 402: "budget_error", 404: "not_found_error", 429: "budget_error"}
 _N_SHOWN_PROBLEMS = 3
+
+
+class Lax(BaseModel):
+    """Part of an echoed reply: what an SDK or a provider adds to it (nulls, annotations) is left out, not refused."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class Exact(BaseModel):
+    """What a harness writes itself: anything unknown is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def parse_object(body: bytes, *, max_depth: int) -> JsonObject:

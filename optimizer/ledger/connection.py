@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optimizer.domain.errors import LedgerError
 from optimizer.ledger.codec import SqlValue
-from optimizer.ledger.schema import APPLICATION_ID, MAJOR, USER_VERSION, schema_sql
+from optimizer.ledger.schema import APPLICATION_ID, MAJOR, TABLES, USER_VERSION, schema_sql
 
 FILE_NAME = "ledger.sqlite"
 _FULL = "there is no space left for {path} (or a file size limit is reached): free space, then `hone resume`; {kept}"
@@ -79,7 +79,22 @@ def open_writer(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA cache_size = -16000")
         database.execute("PRAGMA recursive_triggers = ON")  # INSERT OR REPLACE meets the delete trigger too
         database.execute("PRAGMA busy_timeout = 5000")
+        _add_tables(database)
         return database
+
+
+def _add_tables(database: sqlite3.Connection) -> None:
+    """Bring a ledger of an older minor version up to this one: minor versions only add tables."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version >= USER_VERSION:
+        return
+    there = {row["name"] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()}
+    database.execute("BEGIN IMMEDIATE")
+    for table in TABLES:
+        for statement in () if table.name in there else table.statements():
+            database.execute(statement)
+    database.execute(f"PRAGMA user_version = {USER_VERSION}")
+    database.execute("COMMIT")
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

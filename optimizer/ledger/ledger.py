@@ -20,7 +20,7 @@ from optimizer.domain.candidate import Candidate, Decision, Proposal
 from optimizer.domain.errors import LedgerError
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
-from optimizer.domain.recording import RecordedCall
+from optimizer.domain.recording import IntendedCall, RecordedCall
 from optimizer.domain.rollout import Rollout
 from optimizer.domain.trace import Trace, Usage
 from optimizer.ledger import rows, schema
@@ -28,6 +28,7 @@ from optimizer.ledger.blobs import blob_sha
 from optimizer.ledger.codec import USAGE_FIELDS, dump_json, from_bytes, to_bytes, trace_to_bytes
 from optimizer.ledger.connection import FILE_NAME, create_database, translated
 from optimizer.ledger.header import CampaignHeader
+from optimizer.ledger.intents import Intents, uncertain_spend
 from optimizer.ledger.lock import WriterLock
 from optimizer.ledger.nouns import Nouns, usage_from
 from optimizer.ledger.records import ProposalRecord, SessionEnd, TaskResult, TrunkEstimate
@@ -78,6 +79,7 @@ class Ledger:
         self._tasks: set[str] = set()
         self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=False)
         self._sessions = Sessions(self._store)
+        self._intents = Intents(self._store)
         self._is_open = True
         self.folder = folder
         self.header = self._nouns.header()
@@ -138,7 +140,11 @@ class Ledger:
     # Sessions: not part of the comparable content.
 
     def start_session(self, pid: int, host: str, *, limits: BudgetLimits | None = None) -> int:
-        """Note that a process begins to work on the campaign, under these limits; the session's number."""
+        """Note that a process begins to work on the campaign, under these limits; the session's number.
+
+        Calls that an earlier process has left without an answer are settled as uncertain here.
+        """
+        self._intents.close_open()
         return self._sessions.start(pid, host, limits or BudgetLimits())
 
     def heartbeat(self) -> None:
@@ -199,11 +205,25 @@ class Ledger:
             usage=usage_from(row),
         )
 
-    def record(self, call: RecordedCall) -> None:
+    def intend(self, call: IntendedCall) -> int:
+        """Keep, before it is made, that a call may be billed; the intent's number."""
+        return self._intents.begin(call)
+
+    def withdraw(self, intent: int) -> None:
+        """Keep that the provider has refused a call, and bills nothing."""
+        with self._store.transaction():
+            self._intents.end(intent, "refused")
+
+    def uncertain_spend(self) -> Spend:
+        """What the calls in flight at the death of earlier processes may have taken: spent, at their worst case."""
+        with translated(self._store.path):
+            return uncertain_spend(self._database, is_running=True)
+
+    def record(self, call: RecordedCall, *, intent: int | None = None) -> None:
         """Keep an answered model call; when another rollout was first under this key, its answer stands."""
         earlier = self.recorded(call.luck, call.request_hash, call.occurrence)
         if earlier is not None and earlier.rollout_id != call.rollout_id:
-            return
+            return  # the intent stays open: this rollout's own usage counts what was paid twice
         body = to_bytes(call.body_json)
         row: Row = {
             "luck": call.luck,
@@ -214,7 +234,10 @@ class Ledger:
             "body_hash": blob_sha(body),
             **rows.usage_columns(call.usage),
         }
-        self._store.record(schema.MODEL_CALL, row)
+        with self._store.transaction():
+            self._store.insert(schema.MODEL_CALL, row)
+            if intent is not None:
+                self._intents.end(intent, "answered")
 
     def paid(self, rollout_id: str) -> Usage:
         """All that a rollout has paid for, over all its tries and sessions."""

@@ -9,7 +9,7 @@ from optimizer.ledger.table import Table, columns
 
 APPLICATION_ID = 0x686F6E65
 """`hone` in ASCII: tells a ledger from any other SQLite file."""
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 USER_VERSION = MAJOR * 1000 + MINOR
 """A reader opens any minor version of its major and every older major; a newer major is refused."""
 
@@ -90,6 +90,21 @@ MODEL_CALL = Table(
     ),
     key=("luck", "request_hash", "occurrence"),
     indexes=("rollout_id",),
+)
+CALL_INTENT = Table(
+    name="call_intent",
+    columns=columns(
+        "id INTEGER, luck TEXT, request_hash TEXT, occurrence INTEGER, rollout_id TEXT, usd REAL?, tokens INTEGER, "
+        "recorded_at REAL"
+    ),
+    key=("id",),
+    is_content=False,
+)
+CALL_INTENT_END = Table(
+    name="call_intent_end",
+    columns=columns("id INTEGER, outcome TEXT, ended_at REAL"),
+    key=("id",),
+    is_content=False,
 )
 BATCH = Table(
     name="batch",
@@ -223,6 +238,8 @@ TABLES: tuple[Table, ...] = (
     TALLY,
     TRACE_EVENT,
     MODEL_CALL,
+    CALL_INTENT,
+    CALL_INTENT_END,
     BATCH,
     FAILURE,
     CLUSTER,

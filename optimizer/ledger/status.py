@@ -10,6 +10,7 @@ from collections import Counter
 from optimizer.domain.budget import BudgetLimits, Spend
 from optimizer.domain.trace import Usage
 from optimizer.ledger.candidates import verdict_counts
+from optimizer.ledger.intents import uncertain_spend
 from optimizer.ledger.nouns import Nouns
 from optimizer.ledger.sessions import elapsed_s
 from optimizer.ledger.snapshots import LATEST_CASES, LATEST_CLUSTERS
@@ -41,10 +42,11 @@ def read_status(database: sqlite3.Connection, nouns: Nouns, now: float) -> Statu
     totals = rollout_totals(database)
     clusters = Counter(cluster["state"] for cluster in database.execute(LATEST_CLUSTERS).fetchall())
     cases = Counter(case["state"] for case in database.execute(LATEST_CASES).fetchall())
+    state = _state(session, row["reason"] if row is not None else None, now)
     end = database.execute(_END).fetchone()
     return StatusView(
         header=nouns.header(),
-        state=_state(session, row["reason"] if row is not None else None, now),
+        state=state,
         session=session,
         heartbeat_age_s=None if session is None else max(0.0, now - session.seen_at),
         elapsed_s=elapsed_s(database),
@@ -56,6 +58,7 @@ def read_status(database: sqlite3.Connection, nouns: Nouns, now: float) -> Statu
         val_baseline=_val(database, "ASC"),
         val_now=_val(database, "DESC"),
         spent=_spent(database),
+        uncertain=uncertain_spend(database, is_running=state in {"running", "stale"}),
         limits=BudgetLimits() if row is None else _limits(row),
         n_rollouts=totals.n_rollouts,
         n_calls=totals.usage.n_calls,

@@ -90,6 +90,8 @@ class StatusView:
     """Internal estimates, simulated when the header says so."""
     val_now: float | None
     spent: Spend
+    uncertain: Spend
+    """What calls in flight at a kill may have taken beside `spent`: their worst case, held against the limits."""
     limits: BudgetLimits
     n_rollouts: int
     n_calls: int

@@ -50,8 +50,8 @@ class AnthropicClient:
             raw = await self._sdk.messages.with_raw_response.create(**body)
         except anthropic.AnthropicError as error:
             raise self._translated(error) from None
-        text: str = raw.http_response.text
-        return text
+        answer: bytes = raw.http_response.content
+        return self._endpoint.without_key(answer).decode("utf-8", "replace")
 
     def _translated(self, error: Exception) -> TransientError | ModelError:
         """The SDK's error in our words; never with the key in it."""

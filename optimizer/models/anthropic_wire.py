@@ -68,7 +68,7 @@ class Answer(_Read):
     usage: _Usage
 
 
-def read_answer(text: str) -> Answer:
+def read_answer(text: str | bytes) -> Answer:
     """Parse an answer. Raises TransientError for what is none."""
     try:
         return Answer.model_validate_json(text)
@@ -86,7 +86,7 @@ def reply_of(answer: Answer, price: ModelPrice | None) -> ModelReply:
             if isinstance(block, _ToolUse)
         ),
         stop=_STOPS.get(answer.stop_reason or "", "end"),
-        usage=_usage(answer.usage, price),
+        usage=usage_of_answer(answer, price),
     )
 
 
@@ -94,7 +94,9 @@ def _arguments(given: Json) -> JsonObject:
     return given if isinstance(given, dict) else {"_malformed": given if isinstance(given, str) else json.dumps(given)}
 
 
-def _usage(counted: _Usage, price: ModelPrice | None) -> Usage:
+def usage_of_answer(answer: Answer, price: ModelPrice | None) -> Usage:
+    """Metered usage, to the token as the provider counts."""
+    counted = answer.usage
     n_read, n_written = counted.cache_read_input_tokens or 0, counted.cache_creation_input_tokens or 0
     usage = Usage(
         input_tokens=counted.input_tokens + n_read + n_written,

@@ -8,6 +8,9 @@ from pydantic import SecretStr
 
 from optimizer.models.prices import ModelPrice
 
+_SHORTEST_KEY = 8
+"""A shorter one is a placeholder, and may be part of any word of an answer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEndpoint:
@@ -28,6 +31,11 @@ class ModelEndpoint:
     def key_text(self) -> str:
         """The key itself, for the wire only; a placeholder where none is needed."""
         return self.key.get_secret_value() if self.key else "none"
+
+    def without_key(self, body: bytes) -> bytes:
+        """A provider's answer, in case it repeats the key: it is recorded, and quoted when it cannot be read."""
+        key = self.key.get_secret_value().encode() if self.key else b""
+        return body.replace(key, b"***") if len(key) >= _SHORTEST_KEY else body
 
     def scrubbed(self, text: str) -> str:
         """A provider's words, bounded and without the key that some of them repeat."""

@@ -65,7 +65,7 @@ async def send_by_litellm(body: JsonObject, endpoint: ModelEndpoint) -> str:
     except openai.OpenAIError as error:
         raise translated(error, endpoint) from None
     text: str = response.model_dump_json()
-    return text
+    return endpoint.without_key(text.encode("utf-8", "replace")).decode("utf-8")
 
 
 def load_litellm() -> ModuleType:

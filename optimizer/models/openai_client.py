@@ -57,8 +57,8 @@ class OpenAIClient:
             raw = await self._sdk.chat.completions.with_raw_response.create(**body)
         except openai.OpenAIError as error:
             raise translated(error, self._endpoint) from None
-        text: str = raw.http_response.text
-        return text
+        answer: bytes = raw.http_response.content
+        return self._endpoint.without_key(answer).decode("utf-8", "replace")
 
     async def close(self) -> None:
         """Free connections."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from typing import cast
 
-import anyio
-
 from optimizer.domain.json import JsonObject
 from optimizer.domain.model import CallContext, UpstreamReply
 from optimizer.models.endpoint import ModelEndpoint
 from optimizer.models.litellm_client import send_by_litellm
 from optimizer.models.openai_wire import read_completion, usage_of
 from optimizer.models.retry import RetryPolicy
+from optimizer.models.throttle import Throttle, reserved_tokens
 
 
 class LiteLLMUpstream:
@@ -21,19 +20,20 @@ class LiteLLMUpstream:
     is_external = True
 
     def __init__(
-        self, endpoint: ModelEndpoint, *, retry: RetryPolicy | None = None, max_concurrent_calls: int = 64
+        self, endpoint: ModelEndpoint, *, retry: RetryPolicy | None = None, throttle: Throttle | None = None
     ) -> None:
         self._endpoint = endpoint
         self._retry = retry or RetryPolicy()
-        self._slots = anyio.CapacityLimiter(max_concurrent_calls)
+        self._throttle = throttle or Throttle()
 
     async def chat(self, request: JsonObject, context: CallContext) -> UpstreamReply:  # noqa: ARG002 - never sent on
         """One chat completion. Raises ModelUnavailableError after retries, ModelError for a refused request."""
 
         async def attempt() -> UpstreamReply:
-            async with self._slots:
+            async with self._throttle.turn(reserved_tokens(request)) as turn:
                 text = await send_by_litellm(request, self._endpoint)
-            usage = usage_of(read_completion(text), self._endpoint.price)
+                usage = usage_of(read_completion(text), self._endpoint.price)
+                turn.used(usage.tokens)
             return UpstreamReply(body=cast("JsonObject", json.loads(text)), usage=usage)
 
         return await self._retry.run(attempt)

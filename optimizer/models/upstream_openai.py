@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import cast
 
-import anyio
-import httpx
-
 from optimizer.domain.errors import ModelError
 from optimizer.domain.json import JsonObject
-from optimizer.domain.model import CallContext, UpstreamReply
+from optimizer.domain.model import CallContext, UpstreamReply, WireFormat
+from optimizer.domain.trace import Usage
 from optimizer.models.endpoint import ModelEndpoint
+from optimizer.models.http_provider import HttpProvider
 from optimizer.models.openai_wire import read_completion, usage_of
-from optimizer.models.retry import RetryPolicy, TransientError, error_of_status
+from optimizer.models.responses_wire import read_response
+from optimizer.models.retry import RetryPolicy
+from optimizer.models.throttle import Throttle, reserved_tokens
 
 
 class OpenAIUpstream:
@@ -22,46 +23,51 @@ class OpenAIUpstream:
     is_external = True
 
     def __init__(
-        self, endpoint: ModelEndpoint, *, retry: RetryPolicy | None = None, max_concurrent_calls: int = 64
+        self,
+        endpoint: ModelEndpoint,
+        *,
+        retry: RetryPolicy | None = None,
+        throttle: Throttle | None = None,
+        is_responses_native: bool = False,
     ) -> None:
-        """`endpoint.base_url` ends in the API's version, as in `/v1`; the model is the one the gateway pins."""
+        """`endpoint.base_url` ends in the API's version, as in `/v1`; the model is the one the gateway pins.
+
+        `is_responses_native`: whether the server knows `responses`, which compatible ones often do not.
+        """
         if endpoint.base_url is None:
             raise ModelError("an upstream needs a base URL, such as http://localhost:8000/v1")
+        spoken: tuple[WireFormat, ...] = ("chat", "responses") if is_responses_native else ("chat",)
+        self.native_formats: frozenset[WireFormat] = frozenset(spoken)
         self._endpoint = endpoint
         self._retry = retry or RetryPolicy()
-        self._slots = anyio.CapacityLimiter(max_concurrent_calls)
-        self._http = httpx.AsyncClient(
-            base_url=endpoint.base_url,
-            timeout=httpx.Timeout(endpoint.timeout_s, connect=min(10.0, endpoint.timeout_s), pool=None),
-            limits=httpx.Limits(max_connections=max_concurrent_calls, max_keepalive_connections=max_concurrent_calls),
-            headers={"authorization": f"Bearer {endpoint.key_text}"} if endpoint.key else None,
-            trust_env=False,
+        self._throttle = throttle or Throttle()
+        headers = {"authorization": f"Bearer {endpoint.key_text}"} if endpoint.key else {}
+        self._http = HttpProvider(
+            endpoint, endpoint.base_url, headers=headers, max_connections=self._throttle.limits.max_concurrent
         )
 
-    async def chat(self, request: JsonObject, context: CallContext) -> UpstreamReply:  # noqa: ARG002 - never sent on
+    async def chat(self, request: JsonObject, context: CallContext) -> UpstreamReply:
         """One chat completion. Raises ModelUnavailableError after retries, ModelError for a refused request."""
+        return await self.send("chat", request, context)
+
+    async def send(self, wire: WireFormat, request: JsonObject, context: CallContext) -> UpstreamReply:  # noqa: ARG002 - the context is never sent on
+        """One call in a native format. Raises like `chat`."""
+        path = "responses" if wire == "responses" else "chat/completions"
 
         async def attempt() -> UpstreamReply:
-            async with self._slots:
-                return self._read(await self._send(request))
+            async with self._throttle.turn(reserved_tokens(request)) as turn:
+                answer = await self._http.post(path, request)
+                usage = self._metered(wire, answer)
+                turn.used(usage.tokens)
+            return UpstreamReply(body=cast("JsonObject", json.loads(answer)), usage=usage)
 
         return await self._retry.run(attempt)
 
-    def _read(self, response: httpx.Response) -> UpstreamReply:
-        if response.status_code != httpx.codes.OK:
-            raise error_of_status(response.status_code, self._endpoint.scrubbed(response.text), response.headers)
-        usage = usage_of(read_completion(response.content), self._endpoint.price)
-        return UpstreamReply(body=cast("JsonObject", json.loads(response.content)), usage=usage)
-
-    async def _send(self, request: JsonObject) -> httpx.Response:
-        try:
-            return await self._http.post("chat/completions", json=request)
-        except httpx.TimeoutException:
-            raise TransientError(f"no answer within {self._endpoint.timeout_s:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            said = self._endpoint.scrubbed(f"{type(error).__name__} {error}")
-            raise TransientError(f"the connection to the provider failed: {said}") from None
+    def _metered(self, wire: WireFormat, answer: bytes) -> Usage:
+        if wire == "responses":
+            return read_response(answer).metered(self._endpoint.price)
+        return usage_of(read_completion(answer), self._endpoint.price)
 
     async def close(self) -> None:
         """Free connections."""
-        await self._http.aclose()
+        await self._http.close()

@@ -91,10 +91,10 @@ class FussyRecorder(MemoryCallRecorder):
         super().__init__()
         self.is_full = False
 
-    def record(self, call: RecordedCall) -> None:
+    def record(self, call: RecordedCall, *, intent: int | None = None) -> None:
         if self.is_full:
             raise LedgerError("disk full")
-        super().record(call)
+        super().record(call, intent=intent)
 
 
 async def test_a_call_that_cannot_be_recorded_is_not_delivered(world: World) -> None:
@@ -107,6 +107,7 @@ async def test_a_call_that_cannot_be_recorded_is_not_delivered(world: World) -> 
     assert refused.status_code == 500
     assert "answer" not in refused.text
     assert record.infra == "gateway fault: LedgerError: disk full"
+    assert record.usage.output_tokens == 100  # it was paid for, and how much is not on record
 
 
 @pytest.mark.parametrize(

@@ -341,3 +341,12 @@ async def test_a_folder_too_long_for_a_socket_is_refused_up_front(world: World) 
     world.folder = Path("/tmp") / ("x" * 90)
     with pytest.raises(ConfigError, match="too long"):
         world.gateway()
+
+
+async def test_the_bytes_of_a_rollout_are_bounded(world: World) -> None:
+    world.limits = DoorLimits(total_bytes=2000)
+    async with world.open() as (_, http):
+        codes = [(await http.post("/session/step", json={"say": "x" * 200})).status_code for _ in range(8)]
+    assert codes[0] == 200
+    assert codes[-1] == 429
+    assert sorted(codes) == codes

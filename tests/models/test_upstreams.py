@@ -13,9 +13,11 @@ from optimizer.domain.errors import ModelError, ModelUnavailableError
 from optimizer.domain.json import JsonObject
 from optimizer.domain.model import CallContext, Upstream
 from optimizer.domain.trace import Usage
+from optimizer.models.chat_messages import messages_from_chat
 from optimizer.models.endpoint import ModelEndpoint
 from optimizer.models.prices import ModelPrice
 from optimizer.models.retry import RetryPolicy
+from optimizer.models.upstream_anthropic import AnthropicUpstream
 from optimizer.models.upstream_litellm import LiteLLMUpstream
 from optimizer.models.upstream_openai import OpenAIUpstream
 from tests.models.conftest import Waits
@@ -27,10 +29,10 @@ KEY = "sk-very-hidden-0123456789"
 REQUEST: JsonObject = {"model": "m-x", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}
 CONTEXT = CallContext(task_id="task-7", luck="task-7/val/0", occurrence=0)
 
-Kind = Literal["http", "litellm"]
+Kind = Literal["http", "anthropic", "litellm"]
 
 
-@pytest.fixture(params=["http", "litellm"])
+@pytest.fixture(params=["http", "anthropic", "litellm"])
 def kind(request: pytest.FixtureRequest) -> Kind:
     found: Kind = request.param
     return found
@@ -41,11 +43,12 @@ async def upstream(kind: Kind, wire: WireServer, retry: RetryPolicy, timeout_s: 
     endpoint = ModelEndpoint(
         model="openai/m-x" if kind == "litellm" else "m-x",
         key=SecretStr(KEY),
-        base_url=f"{wire.origin}/v1",
+        base_url=wire.origin if kind == "anthropic" else f"{wire.origin}/v1",
         price=ModelPrice(input=1.0, cached_input=0.1, output=10.0),
         timeout_s=timeout_s,
     )
-    made = LiteLLMUpstream(endpoint, retry=retry) if kind == "litellm" else OpenAIUpstream(endpoint, retry=retry)
+    kinds = {"http": OpenAIUpstream, "anthropic": AnthropicUpstream, "litellm": LiteLLMUpstream}
+    made: Upstream = kinds[kind](endpoint, retry=retry)
     try:
         yield made
     finally:
@@ -60,8 +63,9 @@ async def test_a_request_goes_on_unchanged_and_the_answer_comes_back_metered(
     async with upstream(kind, wire, waits.policy()) as model:
         assert model.is_external
         reply = await model.chat(REQUEST, CONTEXT)
-    assert wire.heard[0].body == REQUEST
-    assert wire.heard[0].headers["authorization"] == f"Bearer {KEY}"
+    key = "x-api-key" if kind == "anthropic" else "authorization"
+    assert wire.heard[0].body == (messages_from_chat(REQUEST) if kind == "anthropic" else REQUEST)
+    assert wire.heard[0].headers[key].endswith(KEY)
     assert "task-7" not in repr(wire.heard)
     assert reply.usage == Usage(input_tokens=100, cached_tokens=40, output_tokens=7, usd=134e-6, n_calls=1)
     if kind == "http":
@@ -135,3 +139,19 @@ async def test_many_calls_at_once_are_all_answered(wire: WireServer, waits: Wait
 async def test_an_upstream_without_an_address_is_refused() -> None:
     with pytest.raises(ModelError, match="base URL"):
         OpenAIUpstream(ModelEndpoint(model="m"))
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 503, 529])
+async def test_a_passing_status_is_asked_again(kind: Kind, wire: WireServer, waits: Waits, status: int) -> None:
+    wire.script.append(Fault(status=status))
+    async with upstream(kind, wire, waits.policy()) as model:
+        reply = await model.chat(REQUEST, CONTEXT)
+    assert reply.usage.tokens == wire.n_tokens
+    assert (len(wire.heard), len(waits.seconds)) == (2, 1)
+
+
+async def test_an_answer_that_never_comes_is_asked_again(kind: Kind, wire: WireServer, waits: Waits) -> None:
+    wire.script.append(Fault(is_silent=True))
+    async with upstream(kind, wire, waits.policy(), timeout_s=0.3) as model:
+        assert (await model.chat(REQUEST, CONTEXT)).usage.n_calls == 1
+    assert len(waits.seconds) == 1
