@@ -169,7 +169,7 @@ def _start_relay() -> None:
             os.dup2(0, 1)
             os.closerange(4, 1 << 16)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            kernel.install_filter(build_filter(kernel.MACHINE, inet=True))
+            kernel.Filter(build_filter(kernel.MACHINE, inet=True)).install()
             relay.serve(socket.socket(fileno=3), DOOR)
         finally:
             os._exit(1)
@@ -276,14 +276,14 @@ def _agent(order: Order, modules: tuple[str, ...], streams: tuple[int, int, int]
             knob.write("1000")
         _limit(order)
         kernel.no_new_privileges()
-        kernel.install_filter(build_filter(kernel.MACHINE, inet=order.command is not None))
+        kernel.Filter(build_filter(kernel.MACHINE, inet=order.command is not None)).install()
     except OSError as error:
         os.write(told, str(error).encode())
         os._exit(_SETUP_FAILED)
     if order.command is None:
         os.close(3)
         sys.path[:] = [HARNESS, *(entry for entry in sys.path if entry)]
-        run_agent.run_forked(order.env, modules)
+        run_agent.run_forked(dict(os.environ), order.env, modules)
     _exec(order.command, order.env)
 
 

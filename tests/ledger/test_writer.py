@@ -14,6 +14,7 @@ from optimizer.domain.trace import Usage
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.records import ProposalRecord, Refusal
 from tests.ledger import samples
+from tests.ledger.test_intents import intended
 
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
 
@@ -25,6 +26,7 @@ def raw(folder: Path) -> closing[sqlite3.Connection]:
 def test_no_table_lets_a_row_be_changed_removed_or_replaced(recorded: Ledger, folder: Path) -> None:
     recorded.start_session(1, "here")
     recorded.heartbeat()
+    recorded.withdraw(recorded.intend(intended()))
     recorded.end_session("finished")
     for trial in range(260):  # enough for a tally row
         recorded.record_rollout(samples.rollout(samples.job(trial=trial)), samples.trace(1))
