@@ -163,16 +163,7 @@ def limits_of(settings: Settings) -> Limits:
 
 def budget_of(settings: Settings) -> Budget:
     """The campaign's account."""
-    limits = settings.budget
-    return Budget(
-        BudgetLimits(
-            usd=limits.usd,
-            tokens=limits.tokens,
-            rollouts=limits.rollouts,
-            candidates=limits.candidates,
-            hours=limits.hours,
-        )
-    )
+    return Budget(settings.budget.limits())
 
 
 @asynccontextmanager

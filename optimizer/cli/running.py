@@ -15,7 +15,6 @@ from optimizer.cli.render import status_lines
 from optimizer.cli.session import work
 from optimizer.cli.summary import summary_of
 from optimizer.cli.terminal import tell
-from optimizer.domain.budget import BudgetLimits
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.reader import LedgerReader
 
@@ -35,10 +34,7 @@ def conduct(workplace: Workplace, ledger: Ledger, *, as_json: bool) -> None:
 
 def run_session(workplace: Workplace, ledger: Ledger) -> str:
     """One session with narration; returns the code of its ending."""
-    budget = workplace.settings.budget
-    limits = BudgetLimits(
-        usd=budget.usd, tokens=budget.tokens, rollouts=budget.rollouts, hours=budget.hours, candidates=budget.candidates
-    )
+    limits = workplace.settings.budget.limits()
     with LedgerReader.open(workplace.ledger_folder) as reader:
         told = reader.last_events(1)
     narrator = Narrator(limits=limits, is_simulated=workplace.is_simulated, told_until=told[-1].seq if told else 0)
