@@ -99,7 +99,9 @@ def check_path(path: str, editable: tuple[str, ...]) -> None:
         EditRefusedError: code `scope`.
     """
     segments = path.split("/")
-    if not all(PLAIN_SEGMENT.fullmatch(segment) and segment not in {".", "..", "~"} for segment in segments):
+    if path.startswith("~") or not all(
+        PLAIN_SEGMENT.fullmatch(segment) and segment not in {".", ".."} for segment in segments
+    ):
         raise EditRefusedError("scope", f"{path!r} is not a plain path relative to the harness folder")
     if any(len(segment.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES for segment in segments):
         raise EditRefusedError("scope", f"{path[:60]!r}... has a name of more than {MAX_NAME_BYTES} bytes")

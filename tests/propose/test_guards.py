@@ -68,7 +68,9 @@ def test_a_path_out_of_scope_is_refused(path: str) -> None:
     assert refusal(write(path, "x = 1\n")).code == "scope"
 
 
-@pytest.mark.parametrize("path", [".git/config", "campaign.toml", "x/.git", "../x", ".gitattributes"])
+@pytest.mark.parametrize(
+    "path", ["~0", "~/x", "~root/x", ".git/config", "campaign.toml", "x/.git", "../x", ".gitattributes"]
+)
 def test_protected_paths_are_refused_even_if_everything_is_editable(path: str) -> None:
     assert refusal(write(path, "x"), editable=("**",)).code == "scope"
 
