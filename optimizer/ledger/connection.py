@@ -86,14 +86,15 @@ def open_writer(path: Path) -> sqlite3.Connection:
 def _add_tables(database: sqlite3.Connection) -> None:
     """Bring a ledger of an older minor version up to this one: minor versions only add tables."""
     (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version >= USER_VERSION:
-        return
     there = {row["name"] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()}
+    missing = [table for table in TABLES if table.name not in there]
+    if not missing and version >= USER_VERSION:
+        return
     database.execute("BEGIN IMMEDIATE")
-    for table in TABLES:
-        for statement in () if table.name in there else table.statements():
+    for table in missing:
+        for statement in table.statements():
             database.execute(statement)
-    database.execute(f"PRAGMA user_version = {USER_VERSION}")
+    database.execute(f"PRAGMA user_version = {max(version, USER_VERSION)}")
     database.execute("COMMIT")
 
 
@@ -139,18 +140,20 @@ def _checked(uri: str, path: Path) -> sqlite3.Connection:
 
 
 def _check_version(database: sqlite3.Connection, path: Path) -> None:
-    """Refuse what is no ledger, and a ledger of a newer major version."""
+    """Refuse what is no ledger, and a ledger of another major version."""
     (application,) = database.execute("PRAGMA application_id").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         message = f"{path} is not a ledger: name the folder of a campaign"
         raise LedgerError(message)
+    if version // 1000 == MAJOR:
+        return
+    written = f"ledger version {version // 1000}.{version % 1000}, this one reads {MAJOR}.x"
     if version // 1000 > MAJOR:
-        message = (
-            f"{path} was written by a newer hone (ledger version {version // 1000}.{version % 1000}, this one knows"
-            f" {MAJOR}.{USER_VERSION % 1000}): upgrade hone to open it"
-        )
-        raise LedgerError(message)
+        message = f"{path} was written by a newer hone ({written}): upgrade hone to open it"
+    else:
+        message = f"{path} was written by an older hone ({written}): open it with the version that wrote it"
+    raise LedgerError(message)
 
 
 def _connect(uri: str) -> sqlite3.Connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from optimizer.domain.candidate import Candidate, Decision, FileEdit, GateCheck, Proposal
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
@@ -72,7 +74,9 @@ def trace_event_rows(trace_sha: str, trace: Trace) -> list[Columns]:
 
 def failure_row(failure: Failure, batch: int) -> Columns:
     """Row of `failure`."""
-    return {"batch": batch} | {name: getattr(failure, name) for name in failure.__dataclass_fields__}
+    columns: Columns = {name: getattr(failure, name) for name in failure.__dataclass_fields__}
+    columns["check_name"] = columns.pop("check")
+    return columns | {"context": dump_json(asdict(failure.context)), "batch": batch}
 
 
 def cluster_row(cluster: Cluster, batch: int, step: int) -> Columns:
@@ -84,7 +88,9 @@ def cluster_row(cluster: Cluster, batch: int, step: int) -> Columns:
 def case_row(case: EvalCase, batch: int, step: int) -> Columns:
     """Row of `eval_case`: the case as it stands after a step."""
     columns: Columns = {name: getattr(case, name) for name in case.__dataclass_fields__}
-    return columns | {"check_name": columns.pop("check"), "batch": batch, "step": step}
+    columns["check_name"] = columns.pop("check")
+    nested = {"slices": dump_json(case.slices), "verification": dump_json(asdict(case.verification))}
+    return columns | nested | {"batch": batch, "step": step}
 
 
 def proposal_row(record: ProposalRecord, edits: Json, recorded_at: float) -> Columns:

@@ -9,9 +9,9 @@ from optimizer.ledger.table import Table, columns
 
 APPLICATION_ID = 0x686F6E65
 """`hone` in ASCII: tells a ledger from any other SQLite file."""
-MAJOR, MINOR = 1, 1
+MAJOR, MINOR = 2, 0
 USER_VERSION = MAJOR * 1000 + MINOR
-"""A reader opens any minor version of its major and every older major; a newer major is refused."""
+"""A reader opens any minor version of its major, which differ by whole tables; any other major is refused."""
 
 USAGE = (
     "input_tokens INTEGER, cached_tokens INTEGER, output_tokens INTEGER, reasoning_tokens INTEGER, usd REAL?,"
@@ -115,7 +115,8 @@ FAILURE = Table(
     name="failure",
     columns=columns(
         "id TEXT, batch INTEGER, rollout_id TEXT, task_id TEXT, tree TEXT, signal TEXT, label TEXT, "
-        "symptom TEXT, cause TEXT, evidence TEXT, span INTEGER?, severity REAL, signature TEXT"
+        "symptom TEXT, cause TEXT, evidence TEXT, span INTEGER?, severity REAL, signature TEXT, "
+        "check_name TEXT, expected TEXT, context TEXT, rung TEXT, diagnosed_by TEXT"
     ),
     key=("id",),
     indexes=("batch, id", "rollout_id"),
@@ -126,7 +127,8 @@ CLUSTER = Table(
     columns=columns(
         "id INTEGER, batch INTEGER, step INTEGER, label TEXT, signature TEXT, name TEXT, state TEXT, "
         "n_failures INTEGER, n_attempts INTEGER, n_fruitless INTEGER, failing_tasks TEXT, severity REAL, "
-        "last_seen_batch INTEGER, dormant_until_batch INTEGER?"
+        "last_seen_batch INTEGER, dormant_until_batch INTEGER?, parent INTEGER?, weight REAL, "
+        "n_resolved INTEGER, resolved_by INTEGER?, reopened_since TEXT?"
     ),
     key=("id", "batch", "step"),
     is_compact=True,
@@ -142,7 +144,8 @@ EVAL_CASE = Table(
     name="eval_case",
     columns=columns(
         "id TEXT, batch INTEGER, step INTEGER, task_id TEXT, cluster_id INTEGER, failure_id TEXT, "
-        "rollout_id TEXT, check_name TEXT, state TEXT, n_runs INTEGER, n_passes INTEGER, note TEXT"
+        "rollout_id TEXT, check_name TEXT, state TEXT, n_runs INTEGER, n_passes INTEGER, note TEXT, "
+        "layer TEXT, weight REAL, slices TEXT, synthetic_of TEXT?, prefix INTEGER?, verification TEXT"
     ),
     key=("id", "batch", "step"),
     is_compact=True,

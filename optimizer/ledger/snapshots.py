@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from optimizer.domain.evalcase import EvalCase
-from optimizer.domain.failure import Cluster, Failure
+from optimizer.domain.evalcase import EvalCase, Verification
+from optimizer.domain.failure import Cluster, Failure, FailureContext
 from optimizer.ledger.views import CaseRow, ClusterSnapshot, FailureRow
 
 _LATEST = """
@@ -66,9 +66,16 @@ def _cluster(row: sqlite3.Row) -> Cluster:
 
 def _case(row: sqlite3.Row) -> EvalCase:
     fields = {name: row[name] for name in EvalCase.__dataclass_fields__ if name != "check"}
-    return EvalCase(**fields, check=row["check_name"])
+    nested = {
+        "slices": tuple(json.loads(row["slices"])),
+        "verification": Verification(**json.loads(row["verification"])),
+    }
+    return EvalCase(**(fields | nested), check=row["check_name"])
 
 
 def _failure(row: sqlite3.Row) -> FailureRow:
-    failure = Failure(**{name: row[name] for name in Failure.__dataclass_fields__})
+    fields = {name: row[name] for name in Failure.__dataclass_fields__ if name != "check"}
+    context = json.loads(row["context"])
+    nested = {"context": FailureContext(**(context | {"tools": tuple(context["tools"])}))}
+    failure = Failure(**(fields | nested), check=row["check_name"])
     return FailureRow(batch=row["batch"], cluster_id=row["cluster_id"], failure=failure)

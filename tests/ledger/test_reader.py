@@ -244,7 +244,7 @@ def test_a_reader_keeps_no_log_from_being_folded_away(ledger: Ledger, folder: Pa
         assert (folder / "ledger.sqlite-wal").stat().st_size < 8 * 2**20
 
 
-@pytest.mark.parametrize("version", [2000, 2001, 9000])
+@pytest.mark.parametrize("version", [3000, 3001, 9000])
 def test_a_newer_major_version_is_refused_by_reader_and_writer(version: int, ledger: Ledger, folder: Path) -> None:
     ledger.close()
     database = sqlite3.connect(folder / "ledger.sqlite")
@@ -255,10 +255,21 @@ def test_a_newer_major_version_is_refused_by_reader_and_writer(version: int, led
             opening(folder)
 
 
+@pytest.mark.parametrize("version", [0, 1000, 1007])
+def test_an_older_major_version_is_refused_by_reader_and_writer(version: int, ledger: Ledger, folder: Path) -> None:
+    ledger.close()
+    database = sqlite3.connect(folder / "ledger.sqlite")
+    database.execute(f"PRAGMA user_version = {version}")
+    database.close()
+    for opening in (LedgerReader.open, Ledger.open):
+        with pytest.raises(LedgerError, match=r"written by an older hone .* open it with the version that wrote it"):
+            opening(folder)
+
+
 def test_a_newer_minor_version_is_opened(folder: Path) -> None:
     Ledger.create(folder, samples.HEADER).close()
     database = sqlite3.connect(folder / "ledger.sqlite")
-    database.execute("PRAGMA user_version = 1007")
+    database.execute("PRAGMA user_version = 2007")
     database.close()
     with LedgerReader.open(folder) as reader:
         assert reader.header() == samples.HEADER
