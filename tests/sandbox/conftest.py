@@ -69,8 +69,8 @@ async def docker_box(
 
 @pytest.fixture(scope="session")
 async def native_box(empty_environment: HarnessEnvironment) -> AsyncIterator[NativeSandbox]:
-    """An open native sandbox of the user who runs the tests."""
-    async with NativeSandbox(empty_environment) as box:
+    """An open native sandbox of the user who runs the tests, which makes rooms ahead as in a campaign."""
+    async with NativeSandbox(empty_environment, has_spare=True) as box:
         yield box
 
 
