@@ -24,6 +24,7 @@ from optimizer.gateway.chat_request import ModelRoute
 from optimizer.gateway.door import Door
 from optimizer.gateway.gateway import Gateway
 from optimizer.gateway.limits import DoorLimits
+from optimizer.gateway.purchase import OnLost, unheard
 from optimizer.gateway.recorder import MemoryCallRecorder
 from optimizer.models.prices import ModelPrice
 
@@ -143,7 +144,7 @@ class World:
     route: ModelRoute = ROUTE
     environment: FakeEnvironment = field(default_factory=FakeEnvironment)
 
-    def gateway(self) -> Gateway:
+    def gateway(self, *, on_lost: OnLost = unheard) -> Gateway:
         return Gateway(
             upstream=self.upstream,
             model=self.route,
@@ -152,6 +153,7 @@ class World:
             caps=self.caps,
             account=self.account,
             limits=self.limits,
+            on_lost=on_lost,
         )
 
     @asynccontextmanager
