@@ -1,7 +1,8 @@
-"""What the gateway adds: `python -m tests.gateway.bench_gateway [n_accounting_calls]`.
+"""What the gateway adds: `python -m tests.gateway.bench_gateway [n_accounting_calls]`, or `make bench-gateway`.
 
 Latency of a call through a door against the same call made directly, over one kept-alive connection each, taken in
-turns; 500 streams at the same time, whose first word must arrive before the provider has said its last; and both sides' books after calls with faults and a kill -9 in the middle.
+turns; 500 streams at the same time, of a provider that pauses after each event, and when their first piece arrives; and
+both sides' books after calls with faults and a kill -9 in the middle.
 """
 
 from __future__ import annotations

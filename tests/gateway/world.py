@@ -164,7 +164,7 @@ class World:
 
 
 def client(door: Door) -> httpx.AsyncClient:
-    transport = httpx.AsyncHTTPTransport(uds=str(door.socket))
+    transport = httpx.AsyncHTTPTransport(uds=str(door.socket), verify=False)  # no TLS here, and no time to prepare it
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8377", timeout=20)
 
 
