@@ -15,10 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from optimizer.cli.render import status_lines
+from optimizer.domain.json import JsonObject
 from optimizer.ledger.reader import LedgerReader
 from optimizer.ledger.views import StatusView
 from tests.campaign.paid_session_of import run_paid
-from tests.campaign.toy import Toy, make_toy
+from tests.campaign.toy import Toy, git, make_toy
 
 N_ANSWERED = 5
 N_IN_FLIGHT = 4
@@ -34,6 +35,7 @@ class Holding:
 
     n_answered: int = 0
     n_held: int = 0
+    asked: list[JsonObject] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     is_full: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
@@ -54,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+        self.server.holding.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
         if not self.server.holding.take():
             self.server.holding.released.wait(60)
             return  # the connection closes without an answer
@@ -134,3 +136,15 @@ def test_calls_in_flight_at_a_kill_are_shown_and_held_against_the_budget_of_the_
     assert holding.n_answered > n_before
     assert after.uncertain == left.uncertain
     assert after.spent.tokens == 25 * holding.n_answered
+
+
+def test_the_output_limit_goes_to_the_provider_under_the_name_the_settings_give(tmp_path: Path) -> None:
+    toy = make_toy(tmp_path / "harness")
+    file = toy.folder / "campaign.toml"
+    spelled = f"max_output_tokens = {MAX_OUTPUT_TOKENS}\n"
+    file.write_text(file.read_text().replace(spelled, spelled + 'output_limit_field = "max_completion_tokens"\n'))
+    git(toy.folder, "commit", "-qam", "A reasoning model")
+    with provider() as (holding, url):
+        killed_with_calls_in_flight(toy, holding, url)
+    assert {one.get("max_completion_tokens") for one in holding.asked} == {MAX_OUTPUT_TOKENS}
+    assert not any("max_tokens" in one for one in holding.asked)
