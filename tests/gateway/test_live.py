@@ -317,14 +317,19 @@ async def test_a_harness_that_reads_slowly_gets_every_word(world: World) -> None
     assert n_words == 5000
 
 
-async def test_the_end_of_an_answer_waits_for_its_record(world: World) -> None:
+@pytest.mark.parametrize(
+    ("wire", "end"),
+    [("chat", '"finish_reason":"stop"'), ("messages", "message_delta"), ("responses", "response.completed")],
+)
+async def test_the_end_of_an_answer_waits_for_its_record(world: World, wire: str, end: str) -> None:
     class Full(MemoryCallRecorder):
         def record(self, call: object, *, intent: int | None = None) -> None:
             raise LedgerError("disk full")
 
     world.calls = Full()
-    async with scripted([HEAD, *chat_events(WORDS, "id-1")]) as provider, live(world, "chat", provider) as here:
-        seen = await read_until_broken(here, "chat")
+    async with scripted([HEAD, *EVENTS[wire](WORDS, "id-1")]) as provider, live(world, wire, provider) as here:
+        seen = await read_until_broken(here, wire)
         assert here.door.recording().infra == "gateway fault: LedgerError: disk full"
     assert "three" in seen
+    assert end not in seen
     assert "[DONE]" not in seen
