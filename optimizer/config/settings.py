@@ -94,6 +94,8 @@ class ModelSection(Section):
     """Environment variable that holds the key; without it the provider's usual one. Never the key itself."""
     max_output_tokens: PositiveInt = 4096
     """Upper limit for one answer, whatever the harness asks for."""
+    output_limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """How a chat completions server spells that limit; OpenAI's reasoning models know only `max_completion_tokens`."""
     max_concurrent: Annotated[int, Field(ge=1, le=4096)] = 64
     """Calls to the provider at the same time, over all rollouts; no part of a campaign's identity."""
     requests_per_minute: PositiveInt | None = None
