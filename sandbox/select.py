@@ -47,7 +47,7 @@ def open_sandbox(backend: str, environment: HarnessEnvironment) -> Sandbox:
         missing = [finding for finding in _static_findings() if not finding.ok]
         if missing:
             raise SandboxUnavailable(f"the native sandbox needs {missing[0].what}: {missing[0].detail}")
-        return NativeSandbox(environment)
+        return NativeSandbox(environment, has_spare=True)
     if backend == "docker":
         return _docker(environment)
     if backend in BACKENDS:
