@@ -42,7 +42,10 @@ class ProbeReport:
 
 
 def open_sandbox(backend: str, environment: HarnessEnvironment, *, is_warm: bool = False) -> Sandbox:
-    """The sandbox of this name, still closed: `async with` opens it; `is_warm` is docker's. Raises SandboxUnavailable."""
+    """The sandbox of this name, still closed: `async with` opens it. Raises SandboxUnavailable.
+
+    `is_warm` is for docker alone: the native sandbox is always warm.
+    """
     if backend == "native":
         missing = [finding for finding in _static_findings() if not finding.ok]
         if missing:

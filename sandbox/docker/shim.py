@@ -149,7 +149,9 @@ class Shim:
         """To the agent."""
         if connection.waiting:
             with contextlib.suppress(BlockingIOError):
-                n_sent = connection.line.send(connection.waiting)
+                n_sent = connection.line.send(
+                    connection.waiting, socket.MSG_NOSIGNAL
+                )  # only process 1 would survive one
                 del connection.waiting[:n_sent]
                 self._tell(connection, CREDIT, NUMBER.pack(n_sent))
         if connection.host_ended and not connection.waiting:
