@@ -253,7 +253,7 @@ async def test_without_a_daemon_the_sandbox_says_what_would_help(
 async def test_a_runtime_the_daemon_does_not_have_is_refused(
     docker_address: str, empty_environment: HarnessEnvironment
 ) -> None:
-    with pytest.raises(SandboxUnavailable, match="no runtime 'runsc', only"):
+    with pytest.raises(SandboxUnavailable, match=r"no runtime 'runsc', only .*daemon\.json.*HONE_DOCKER_RUNTIME"):
         async with DockerSandbox(empty_environment, endpoint=docker_address, runtime="runsc"):
             pass
 

@@ -16,6 +16,7 @@ from sandbox.docker.daemon import SANDBOX
 from sandbox.docker.sandbox import DockerSandbox
 from sandbox.docker.warm_entry import FIRST_UID, empty
 from sandbox.environment import HarnessEnvironment
+from sandbox.select import open_sandbox
 from tests.sandbox.gateway import open_gateway
 from tests.sandbox.test_docker import SLEEPER, containers_of, eventually, name_of
 
@@ -42,6 +43,8 @@ def containers(box: DockerSandbox) -> list[str]:
 
 def test_warm_is_never_what_one_gets_without_asking(empty_environment: HarnessEnvironment) -> None:
     assert DockerSandbox(empty_environment)._mode is None
+    chosen = [open_sandbox("docker", empty_environment, is_warm=is_warm) for is_warm in (False, True)]
+    assert [box._mode for box in chosen if isinstance(box, DockerSandbox)] == [None, "warm"]
 
 
 async def test_a_warm_level_is_never_taken_for_a_cold_one(docker_warm_box: DockerSandbox) -> None:
