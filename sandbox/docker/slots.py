@@ -156,7 +156,7 @@ async def _await_warmth(line: Line, watch: Watch) -> None:
     if watch.state is None and not watch.is_over:
         raise InfraError(f"the container did not warm up within {START_TIMEOUT_S:.0f} s")
     if watch.state is not None and not watch.state.get("is_clean"):
-        raise InfraError("a fresh container is not clean: processes or files are in it that nobody made")
+        raise InfraError(f"a fresh container could not be cleaned after a run: {watch.state.get('trouble')}")
 
 
 def _may_serve_again(watch: Watch) -> bool:

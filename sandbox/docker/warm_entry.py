@@ -50,11 +50,16 @@ def main() -> None:
     fork = kernel.fork if threading.active_count() == 1 else os.fork
     gc.collect()
     gc.freeze()
-    say(b"k", json.dumps({"is_clean": clean(), "warmed": warmed}).encode())
+    _tell_state(warmed)
     for number in range(MOST_RUNS):
         _await_order()
         _one_run(Maker(uid=FIRST_UID + number, caps=frozenset(CAPS.values()), fork=fork, is_warm=True))
-        say(b"k", json.dumps({"is_clean": clean()}).encode())
+        _tell_state(warmed)
+
+
+def _tell_state(warmed: list[str]) -> None:
+    trouble = clean()
+    say(b"k", json.dumps({"is_clean": not trouble, "trouble": trouble, "warmed": warmed}).encode())
 
 
 def _await_order() -> None:
@@ -84,8 +89,8 @@ def _one_run(maker: Maker) -> None:
         os._exit(1)  # killed, or at odds with the host: this container is of no more use
 
 
-def clean() -> bool:
-    """End every process but this one and empty every writable place; whether nothing at all is left."""
+def clean() -> str:
+    """End every process but this one and empty every writable place; what is left all the same, or nothing."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
@@ -96,9 +101,11 @@ def clean() -> bool:
     try:
         for place in (*_WRITABLE, _QUEUES):
             empty(place)
-        return not (_has_neighbours() or _has_objects())
-    except OSError:
-        return False
+        if _has_neighbours():
+            return "processes are left"
+        return "shared memory, semaphores or queues are left" if _has_objects() else ""
+    except OSError as error:
+        return f"what is left cannot be seen or removed: {error}"
 
 
 def empty(place: str) -> None:
