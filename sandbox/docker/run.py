@@ -79,6 +79,7 @@ async def _carry_out_and_bury(site: Site, name: str, spec: Spec, watch: Watch) -
         line = await start(site, container, spec)
         try:
             await talk(site, line, spec, watch)
+            await note_peak(site, container, watch)
         finally:
             with anyio.CancelScope(shield=True):
                 await call(site, hang_up, line)
@@ -196,6 +197,12 @@ async def await_state(line: Line, watch: Watch, within_s: float) -> BaseExceptio
     return None
 
 
+async def note_peak(site: Site, container: Container, watch: Watch) -> None:
+    """Ask for the peak of a run that will tell nothing more, while its container still runs."""
+    if watch.ending == "timeout" and not watch.report:
+        watch.report["peak_memory_bytes"] = await call(site, _peak_memory, container)
+
+
 async def bury(site: Site, container: Container, watch: Watch) -> None:
     """Make sure that everything is dead, whatever happened, before anyone is told."""
     with anyio.CancelScope(shield=True):
@@ -219,3 +226,12 @@ def _died_of_memory(container: Container, watch: Watch) -> bool:
         api.wait(container.name, timeout=_DEATH_TIMEOUT_S)
         return bool(api.inspect_container(container.name)["State"].get("OOMKilled"))
     return False
+
+
+def _peak_memory(container: Container) -> int | None:
+    """The daemon's account of a container that is about to be killed; None where its kernel keeps no peak."""
+    with contextlib.suppress(*TROUBLES):
+        memory = container.api.stats(container.name, stream=False, one_shot=True).get("memory_stats", {})
+        peak = memory.get("max_usage")
+        return peak if isinstance(peak, int) else None
+    return None

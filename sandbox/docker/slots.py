@@ -28,6 +28,7 @@ from sandbox.docker.run import (
     is_oom_at_start,
     new_container,
     new_watch,
+    note_peak,
     start,
     talk,
 )
@@ -121,6 +122,8 @@ class Slots:
         is_good = False
         try:
             await talk(self._site, slot.line, spec, watch)
+            if slot.n_runs == 1:  # later, the peak may be an earlier run's
+                await note_peak(self._site, slot.container, watch)
             is_good = _may_serve_again(watch) and not slot.is_worn
         finally:
             if not is_good:
