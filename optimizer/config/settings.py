@@ -229,6 +229,8 @@ class SandboxSection(Section):
 
     backend: Literal["native", "docker", "reduced"] = "native"
     """`native`: Linux namespaces; `docker`: a container; `reduced`: weaker isolation, only by explicit wish."""
+    warm: bool = False
+    """`docker` only: runs of one candidate share warm containers, which is faster and weaker. Native is always warm."""
 
 
 class GuidanceSection(Section):
