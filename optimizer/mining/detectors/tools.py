@@ -1,0 +1,250 @@
+"""Mistakes with tools: names that do not exist, arguments that do not fit, errors that nobody answers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, best_match
+
+from optimizer.domain.json import Json, JsonObject, canonical_json
+from optimizer.mining.detectors.view import Attempt, Finding, View, quote
+from optimizer.mining.detectors.wording import GIVES_UP, is_refusal
+
+UNKNOWN_TOOL = re.compile(
+    r"unknown (?:tool|function)|no (?:such )?(?:tool|function)\b|not a (?:known |valid )?(?:tool|function)|"
+    r"(?:tool|function) [\w'\"`.-]+ (?:does not exist|not found|is not (?:available|defined))|does not exist as a tool",
+    re.I,
+)
+BAD_ARGUMENTS = re.compile(
+    r"invalid (?:argument|parameter|input)|missing \d* ?(?:required )?(?:argument|field|property|positional|parameter)|"
+    r"is a required property|unexpected keyword argument|validation error|schema|not (?:a )?valid json|not a json object",
+    re.I,
+)
+TRANSIENT = re.compile(r"\b(?:busy|temporar\w+|try again|timed? ?out|unavailable|overloaded|rate limit|429|50[234])\b", re.I)
+DENIED = re.compile(
+    r"\b(?:permission denied|forbidden|not (?:authori[sz]ed|permitted|allowed)|unauthori[sz]ed|access denied|40[13])\b", re.I
+)
+REPEATS = 3
+"""Identical failing calls that make a loop."""
+STORM = 5
+"""Failing calls of one tool in a row, whatever their arguments, that make a storm."""
+
+
+def hallucinated_tool(view: View) -> Iterator[Finding]:
+    """A call of a tool that is not offered."""
+    for attempt in view.attempts:
+        if is_unknown(attempt, view):
+            meant = intended(attempt, view)
+            yield Finding(
+                label="tool_selection.hallucinated_tool",
+                span=attempt.span,
+                symptom=f"called {attempt.name}, which does not exist",
+                evidence=_evidence(attempt),
+                tool=meant or "",
+                what=_error(attempt) or "unknown tool",
+                is_decisive=not view.succeeds_later(attempt, meant or attempt.name),
+            )
+
+
+def invalid_arguments(view: View) -> Iterator[Finding]:
+    """A call whose arguments do not fit the schema the model was shown, or that the tool refused for them."""
+    for attempt in view.attempts:
+        problem = "" if is_unknown(attempt, view) else misfit(attempt, view)
+        if problem:
+            yield Finding(
+                label="tool_execution.invalid_arguments",
+                span=attempt.span,
+                symptom=f"called {attempt.name} with arguments it does not take: {problem}",
+                evidence=_evidence(attempt),
+                tool=attempt.name,
+                what=problem,
+                is_decisive=not view.succeeds_later(attempt),
+            )
+
+
+def repeated_call(view: View) -> Iterator[Finding]:
+    """The same failing call three times or more."""
+    failing = [attempt for attempt in view.attempts if attempt.is_error]
+    counts = Counter(attempt.spelling for attempt in failing)
+    for attempt in {attempt.spelling: attempt for attempt in reversed(failing)}.values():
+        n = counts[attempt.spelling]
+        if n >= REPEATS:
+            yield Finding(
+                label="looping.repeated_call",
+                span=attempt.span,
+                symptom=f"sent the same failing call of {attempt.name} {n} times",
+                evidence=_evidence(attempt),
+                tool=attempt.name,
+                what=_error(attempt),
+                is_decisive=not view.succeeds_later(attempt),
+            )
+
+
+def idle_repetition(view: View) -> Iterator[Finding]:
+    """The same successful call with the same answer three times or more in a row: nothing is learnt from it."""
+    for _, group in groupby(view.attempts, key=lambda attempt: (attempt.spelling, attempt.result)):
+        same = list(group)
+        if len(same) >= REPEATS and not same[0].is_error:
+            yield Finding(
+                label="looping.repeated_call",
+                span=same[1].span,
+                symptom=f"made the same call of {same[0].name} {len(same)} times and got the same answer",
+                evidence=quote(same[1].result),
+                tool=same[0].name,
+                what="same call, same answer",
+                is_decisive=view.is_unfinished,
+            )
+
+
+def retry_storm(view: View) -> Iterator[Finding]:
+    """Five failing calls of one tool in a row, with changing arguments."""
+    for (name, is_error), group in groupby(view.attempts, key=lambda attempt: (attempt.name, attempt.is_error)):
+        run = list(group)
+        if is_error and len(run) >= STORM and len({attempt.spelling for attempt in run}) > 1:
+            yield Finding(
+                label="looping.retry_storm",
+                span=run[0].span,
+                symptom=f"{name} failed {len(run)} times in a row",
+                evidence=_evidence(run[0]),
+                tool=name,
+                what=_error(run[0]),
+                is_decisive=not view.succeeds_later(run[-1]),
+            )
+
+
+def ignored_error(view: View) -> Iterator[Finding]:
+    """A tool's refusal that nothing was done about, followed by words that do not speak of it."""
+    for attempt in view.attempts:
+        if not attempt.is_error or is_unknown(attempt, view) or misfit(attempt, view):
+            continue
+        later = view.turns_after(attempt.span)
+        is_told = bool(later) and (is_refusal(later[0].words) or bool(GIVES_UP.search(later[0].words)))
+        if later and not is_told:
+            yield Finding(
+                label="tool_execution.ignored_error",
+                span=attempt.span,
+                symptom=f"carried on after {attempt.name} failed",
+                evidence=_evidence(attempt),
+                tool=attempt.name,
+                what=_error(attempt),
+                is_decisive=not view.succeeds_later(attempt) and (view.is_unfinished or is_transient(attempt)),
+            )
+
+
+def denied_action(view: View) -> Iterator[Finding]:
+    """A tool refused for want of permission: the agent tried what it may not do."""
+    for attempt in view.attempts:
+        if attempt.is_error and DENIED.search(attempt.result):
+            yield Finding(
+                label="policy.forbidden_action",
+                span=attempt.span,
+                symptom=f"tried {attempt.name}, which it may not do",
+                evidence=_evidence(attempt),
+                tool=attempt.name,
+                what=_error(attempt),
+                is_decisive=not view.is_judged,
+            )
+
+
+def service_failure(view: View) -> Iterator[Finding]:
+    """A tool that stayed out of order to the end: not the agent's doing."""
+    for name in dict.fromkeys(attempt.name for attempt in view.attempts):
+        own = [attempt for attempt in view.attempts if attempt.name == name]
+        if len(own) >= 2 and all(attempt.is_error and TRANSIENT.search(attempt.result) for attempt in own):
+            yield Finding(
+                label="infra.tool_unavailable",
+                span=own[0].span,
+                symptom=f"{name} was out of order in all {len(own)} calls",
+                evidence=_evidence(own[0]),
+                tool=name,
+                what=_error(own[0]),
+                is_decisive=view.is_unfinished,
+            )
+
+
+def is_unknown(attempt: Attempt, view: View) -> bool:
+    """Whether the tool does not exist, by the list that was offered or by what came back."""
+    if view.tools:
+        return attempt.name not in view.tools
+    return attempt.is_error and bool(UNKNOWN_TOOL.search(attempt.result))
+
+
+def is_transient(attempt: Attempt) -> bool:
+    """Whether the tool only asked for patience."""
+    return attempt.is_error and bool(TRANSIENT.search(attempt.result))
+
+
+def intended(attempt: Attempt, view: View) -> str | None:
+    """The offered tool a made-up name most likely stands for: shared arguments, then shared words of the name."""
+    words, names = set(attempt.name.casefold().split("_")), set(attempt.arguments or {})
+
+    def likeness(tool: str) -> float:
+        properties = view.tools[tool].get("properties")
+        fields = set(properties) if isinstance(properties, dict) else set()
+        shared = len(fields & names) / max(1, len(fields | names))
+        return 2 * shared + len(words & set(tool.casefold().split("_"))) / max(1, len(words))
+
+    best = max(view.tools, key=likeness, default=None)
+    return best if best is not None and likeness(best) >= 0.5 else None
+
+
+def misfit(attempt: Attempt, view: View) -> str:
+    """What is wrong with the arguments in a few words; '' when they fit."""
+    if attempt.arguments is None:
+        return "not a JSON object"
+    schema = view.tools.get(attempt.name)
+    problem = _problem(canonical_json(schema), attempt.arguments) if schema else ""
+    if problem or not attempt.is_error:
+        return problem if attempt.is_error else ""
+    found = BAD_ARGUMENTS.search(attempt.result)
+    return _error(attempt) if found and not is_transient(attempt) else ""
+
+
+def _problem(schema: str, arguments: JsonObject) -> str:
+    validator = _validator(schema)
+    if validator is None:
+        return ""
+    error = best_match(validator.iter_errors(arguments))
+    if error is None:
+        return ""
+    field = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"{', '.join(missing)} missing"
+    if error.validator == "additionalProperties":
+        return "a field that does not exist"
+    return f"{field}: not {error.validator} {_short(error.validator_value)}"
+
+
+@lru_cache(maxsize=512)
+def _validator(schema: str) -> Draft202012Validator | None:
+    """The validator of a schema spelled canonically; None for one that is none."""
+    import json
+
+    loaded = json.loads(schema)
+    try:
+        Draft202012Validator.check_schema(loaded)
+    except SchemaError:
+        return None
+    return Draft202012Validator(loaded)
+
+
+def _short(value: Json) -> str:
+    return canonical_json(value)[:60]
+
+
+def _error(attempt: Attempt) -> str:
+    """First line of what came back."""
+    return attempt.result.strip().partition("\n")[0][:160]
+
+
+def _evidence(attempt: Attempt) -> str:
+    """The error where the call's own span shows it, else the arguments as the model wrote them."""
+    if attempt.result and attempt.arguments is not None:
+        return quote(attempt.result)
+    return quote(attempt.raw) or quote(attempt.name)
