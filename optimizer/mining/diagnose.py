@@ -14,6 +14,8 @@ from optimizer.mining.taxonomy import Taxonomy, default_taxonomy
 
 HARD = frozenset({"infra", "context", "tool_selection", "tool_execution", "looping", "harness"})
 """Groups whose findings are errors of the machine, not of judgement."""
+TOOL_GROUPS = frozenset({"infra", "tool_execution", "looping"})
+"""Groups in which the tool is part of the cause."""
 HEARD: Mapping[str, Signal] = {
     "communication.user_correction": "user_correction",
     "communication.user_asks_again": "user_correction",
@@ -54,9 +56,15 @@ def failure_of(finding: Finding, view: View) -> Failure:
 
 
 def signature_of(finding: Finding, view: View) -> str:
-    """Root cause in one line, `label | check | tool | what was wrong`: what is masked, embedded and grouped by."""
-    del view
-    parts = (finding.label, finding.check, finding.tool, finding.what)
+    """Root cause in one line, `label | check | tool | what was wrong`: what is masked, embedded and grouped by.
+
+    The tool is named only where its own schema or answers are at fault: elsewhere it tells the topic of the task, and
+    failures of one cause would fall apart by topic. The check likewise: one cause fails now this check, now that one.
+    """
+    group = finding.label.partition(".")[0]
+    is_known = finding.label in view.taxonomy.classes
+    tool = finding.tool if group in TOOL_GROUPS else ""
+    parts = (finding.label, "" if is_known else finding.check, tool, finding.what)
     return " | ".join(" ".join(part.split()) for part in parts)
 
 

@@ -42,25 +42,29 @@ def wrong_write(view: View) -> Iterator[Finding]:
                 continue  # over_escalation speaks of it
             label = _label_of_write(view, attempt, match["field"])
             span = attempt.span if label == "memory.forgotten_constraint" else _offered(view, attempt)
-            yield _at(view, span, label, check, tool=attempt.name, what=match[0])
+            what = f"{match['how']}: {match['field']}" if match["field"] else match["how"]
+            yield _at(view, span, label, check, tool=attempt.name, what=what)
 
 
 def missing_write(view: View) -> Iterator[Finding]:
     """What should have been done was not: refused, or left out."""
     for check in view.checks_of(STATE):
         if re.search(r"missing|left open|refused that can", check.detail) and not view.checks_of(MISSED):
-            refusal = _refusal(view)
-            label, span = (REFUSED, refusal.span) if refusal else (STATE, _closing(view))
+            is_open = not re.search(r"missing|refused that can", check.detail)
+            refusal = None if is_open else _refusal(view)
+            label, span = (REFUSED, refusal.span) if refusal else (STATE, _end(view) if is_open else _closing(view))
             match = WRITE.search(check.detail)
-            yield _at(view, span, label, check, tool=match["tool"] if match else "", what=check.detail)
+            what = "refused what can be done" if refusal else "left out"
+            yield _at(view, span, label, check, tool=match["tool"] if match else "", what=what)
 
 
 def unverified_identity(view: View) -> Iterator[Finding]:
     """An account was opened before its owner was known; after a failed proof it is giving in."""
     for check in view.checks_of(IDENTITY):
-        attempt = next((one for one in view.attempts if one.name in _names(check)), None)
+        named = {name for name in _names(check) if not VERIFIES.search(name)}
+        attempt = next((one for one in view.attempts if one.name in named), None)
         if attempt is None:
-            yield _at(view, None, IDENTITY, check, what=check.detail)
+            yield _at(view, None, IDENTITY, check, what="opened before identity was proved")
             continue
         proofs = [one for one in view.attempts if one.span < attempt.span and VERIFIES.search(one.name)]
         has_failed = any(not one.is_error and FAILED_RESULT.search(one.result) for one in proofs)
@@ -86,7 +90,7 @@ def missed_escalation(view: View) -> Iterator[Finding]:
             continue
         refusal = _refusal(view, last=True)
         label, span = (REFUSED, refusal.span) if refusal else (MISSED, _closing(view))
-        yield _at(view, span, label, check, what="refused instead" if refusal else "left out")
+        yield _at(view, span, label, check, what="refused what can be done" if refusal else "left out")
 
 
 def over_escalation(view: View) -> Iterator[Finding]:
@@ -99,7 +103,7 @@ def over_escalation(view: View) -> Iterator[Finding]:
 def unsaid(view: View) -> Iterator[Finding]:
     """Something that had to be said was not, in the turn that reported or refused."""
     for check in view.checks_of(UNSAID):
-        yield _at(view, _closing(view), UNSAID, check, what=check.detail)
+        yield _at(view, _closing(view), UNSAID, check, what="not said")
 
 
 def ungrounded(view: View) -> Iterator[Finding]:
@@ -107,11 +111,12 @@ def ungrounded(view: View) -> Iterator[Finding]:
     for check in view.checks_of(UNFOUNDED):
         refusal = _refusal(view)
         if refusal:
-            yield _at(view, refusal.span, REFUSED, check, what="refused to look it up")
-            continue
-        stated = (turn for turn in view.turns if NUMBER.search(turn.words) and not is_question(turn.words))
-        turn = next(stated, None)
-        yield _at(view, turn.span if turn else _closing(view), UNFOUNDED, check, what=check.detail)
+            yield _at(view, refusal.span, REFUSED, check, what="refused what can be done")
+        elif any("left open" in one.detail for one in view.checks_of(STATE)):
+            yield _at(view, _closing(view), STATE, check, what="left out")
+        else:
+            stated = (turn.span for turn in view.turns if NUMBER.search(turn.words) and not is_question(turn.words))
+            yield _at(view, next(stated, _closing(view)), UNFOUNDED, check, what="stated without looking it up")
 
 
 def broken_rule(view: View) -> Iterator[Finding]:
@@ -181,16 +186,22 @@ def _refusal(view: View, *, last: bool = False) -> Turn | None:
 
 
 def _closing(view: View) -> int | None:
-    """The turn that ended the matter: the first one after the last change, else the first refusal, else the last one."""
+    """Where the matter ended: the first words after the last change; else the refusal; else the end of the calls."""
     changes = [one.span for one in view.attempts if not one.is_error and not READS.match(one.name)]
-    after = view.turns_after(max(changes)) if changes else ()
-    if after:
-        return after[0].span
-    refusal = next((turn for turn in view.turns if REFUSES.search(own_words(turn.words))), None)
-    calls = [one.span for one in view.attempts if not one.is_error]
-    after = view.turns_after(max(calls)) if calls else ()
-    last = after or view.turns[-1:]
-    return refusal.span if refusal else last[0].span if last else None
+    reports = view.turns_after(max(changes)) if changes else ()
+    if reports:
+        return reports[0].span
+    refusal = next((turn for turn in view.turns if is_refusal(own_words(turn.words))), None)
+    if refusal:
+        return refusal.span
+    last_call = max((one.span for one in view.attempts), default=-1)
+    after = view.turns_after(last_call) if view.attempts else view.turns[-1:]
+    return after[0].span if after else _end(view)
+
+
+def _end(view: View) -> int | None:
+    """The last thing the agent did."""
+    return max((one.span for one in (*view.attempts, *view.turns)), default=None)
 
 
 def _names(check: Check) -> frozenset[str]:

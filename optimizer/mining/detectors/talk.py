@@ -24,19 +24,22 @@ READS = re.compile(r"^(?:get|list|find|search|check|track|look|read|fetch|query|
 """Names of tools that change nothing."""
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 VERB_STEM = 5
+FEW_CALLS = 2
+"""Successful calls up to which giving up is early, whatever else is known."""
 
 
 def early_give_up(view: View) -> Iterator[Finding]:
     """Apologised and stopped, and nothing was achieved after it."""
     for turn in view.turns:
         if GIVES_UP.search(own_words(turn.words)):
-            goes_on = any(attempt.span > turn.span and not attempt.is_error for attempt in view.attempts)
+            done = [attempt.span for attempt in view.attempts if not attempt.is_error]
+            goes_on, has_tried = any(span > turn.span for span in done), sum(span < turn.span for span in done) > FEW_CALLS
             yield _about(
                 turn,
                 "planning.early_give_up",
                 "gave up although there was more to try",
                 what="gave up without a reason",
-                is_decisive=view.is_unfinished and not goes_on,
+                is_decisive=not goes_on and (view.is_unfinished or not has_tried),
             )
 
 

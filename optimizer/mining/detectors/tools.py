@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
@@ -36,9 +38,11 @@ STORM = 5
 
 
 def hallucinated_tool(view: View) -> Iterator[Finding]:
-    """A call of a tool that is not offered."""
+    """A call of a tool that is not offered; one finding for identical calls."""
+    seen: set[str] = set()
     for attempt in view.attempts:
-        if is_unknown(attempt, view):
+        if is_unknown(attempt, view) and attempt.spelling not in seen:
+            seen.add(attempt.spelling)
             meant = intended(attempt, view)
             yield Finding(
                 label="tool_selection.hallucinated_tool",
@@ -46,29 +50,31 @@ def hallucinated_tool(view: View) -> Iterator[Finding]:
                 symptom=f"called {attempt.name}, which does not exist",
                 evidence=_evidence(attempt),
                 tool=meant or "",
-                what=_error(attempt) or "unknown tool",
+                what="unknown tool",
                 is_decisive=not view.succeeds_later(attempt, meant or attempt.name),
             )
 
 
 def invalid_arguments(view: View) -> Iterator[Finding]:
     """A call whose arguments do not fit the schema the model was shown, or that the tool refused for them."""
+    seen: set[str] = set()
     for attempt in view.attempts:
-        problem = "" if is_unknown(attempt, view) else misfit(attempt, view)
-        if problem:
+        problem = None if is_unknown(attempt, view) else misfit(attempt, view)
+        if problem and attempt.spelling not in seen:
+            seen.add(attempt.spelling)
             yield Finding(
                 label="tool_execution.invalid_arguments",
                 span=attempt.span,
-                symptom=f"called {attempt.name} with arguments it does not take: {problem}",
+                symptom=f"called {attempt.name} with arguments it does not take: {problem.detail}",
                 evidence=_evidence(attempt),
                 tool=attempt.name,
-                what=problem,
+                what=problem.kind,
                 is_decisive=not view.succeeds_later(attempt),
             )
 
 
 def repeated_call(view: View) -> Iterator[Finding]:
-    """The same failing call three times or more."""
+    """The same failing call three times or more. Where the call itself was impossible, that is the root cause."""
     failing = [attempt for attempt in view.attempts if attempt.is_error]
     counts = Counter(attempt.spelling for attempt in failing)
     for attempt in {attempt.spelling: attempt for attempt in reversed(failing)}.values():
@@ -81,7 +87,7 @@ def repeated_call(view: View) -> Iterator[Finding]:
                 evidence=_evidence(attempt),
                 tool=attempt.name,
                 what=_error(attempt),
-                is_decisive=not view.succeeds_later(attempt),
+                is_decisive=not (view.succeeds_later(attempt) or is_unknown(attempt, view) or misfit(attempt, view)),
             )
 
 
@@ -193,39 +199,48 @@ def intended(attempt: Attempt, view: View) -> str | None:
     return best if best is not None and likeness(best) >= 0.5 else None
 
 
-def misfit(attempt: Attempt, view: View) -> str:
-    """What is wrong with the arguments in a few words; '' when they fit."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """Why arguments do not fit."""
+
+    kind: str
+    """The same for the same mistake in any field."""
+    detail: str
+
+
+def misfit(attempt: Attempt, view: View) -> Misfit | None:
+    """What is wrong with the arguments of a call that failed for them; None when they fit.
+
+    Arguments that break the schema and are accepted all the same are no mistake that matters.
+    """
     if attempt.arguments is None:
-        return "not a JSON object"
+        return Misfit(kind="not an object", detail="not a JSON object")
+    if not attempt.is_error or is_transient(attempt):
+        return None
     schema = view.tools.get(attempt.name)
-    problem = _problem(canonical_json(schema), attempt.arguments) if schema else ""
-    if problem or not attempt.is_error:
-        return problem if attempt.is_error else ""
-    found = BAD_ARGUMENTS.search(attempt.result)
-    return _error(attempt) if found and not is_transient(attempt) else ""
+    problem = _problem(canonical_json(schema), attempt.arguments) if schema else None
+    if problem is None and BAD_ARGUMENTS.search(attempt.result):
+        return Misfit(kind="refused by the tool", detail=_error(attempt))
+    return problem
 
 
-def _problem(schema: str, arguments: JsonObject) -> str:
+def _problem(schema: str, arguments: JsonObject) -> Misfit | None:
     validator = _validator(schema)
-    if validator is None:
-        return ""
-    error = best_match(validator.iter_errors(arguments))
+    error = best_match(validator.iter_errors(arguments)) if validator is not None else None
     if error is None:
-        return ""
+        return None
     field = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
-        return f"{', '.join(missing)} missing"
+        return Misfit(kind="field missing", detail=f"{', '.join(missing)} missing")
     if error.validator == "additionalProperties":
-        return "a field that does not exist"
-    return f"{field}: not {error.validator} {_short(error.validator_value)}"
+        return Misfit(kind="field unknown", detail="a field that does not exist")
+    return Misfit(kind=f"wrong {error.validator}", detail=f"{field}: not {error.validator} {_short(error.validator_value)}")
 
 
 @lru_cache(maxsize=512)
 def _validator(schema: str) -> Draft202012Validator | None:
     """The validator of a schema spelled canonically; None for one that is none."""
-    import json
-
     loaded = json.loads(schema)
     try:
         Draft202012Validator.check_schema(loaded)

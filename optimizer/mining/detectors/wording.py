@@ -42,8 +42,9 @@ PROMISES = re.compile(
     re.I,
 )
 CORRECTS = re.compile(
-    r"^\W*no\b[,.!]? (?:that|it|this|i\b|not|you)|\bthat['\u2019]?s (?:not (?:right|correct|what)|wrong)|\bthat is (?:not (?:right|correct|what)|wrong)"
-    r"|\bi (?:already )?(?:said|told you|asked (?:for|you))|\byou (?:got|have) (?:it|that|this)? ?wrong|\bi meant\b|\bnot what i (?:asked|wanted|meant)",
+    r"^\W*no\b[,.!]? (?:not|i (?:said|meant|asked|want)|you (?:got|did|have))|\bthat(?:['\u2019]?s| is) (?:not (?:right|correct|what)|wrong)\b"
+    r"|\bi (?:already )?(?:said|told you|asked (?:for|you))\b|\byou (?:got|have) (?:it|that|this)? ?wrong\b|\bi meant\b"
+    r"|\bnot what i (?:asked|wanted|meant)",
     re.I,
 )
 ABANDONS = re.compile(
