@@ -81,7 +81,7 @@ class WatchedSituation(Situation):
     def falls(self, kind: LapseKind, place: Place, *, tool: str = "", odds: float = 1.0) -> bool:
         def by_chance() -> bool:
             chance = self.chances.of(kind, tool=tool, odds=odds)
-            return 0.0 < chance and self.draw(kind, place) < chance
+            return chance > 0.0 and self.draw(kind, place) < chance
 
         return self.dice.falls_at(kind, place, by_chance)
 
@@ -193,9 +193,7 @@ class Stage:
     def __init__(self, agent: ModuleType, seed: int) -> None:
         self.benchmark = HelpdeskBenchmark()
         self._agent = agent
-        self._model = WatchedModel(
-            self.benchmark.plan, self.benchmark.policy, seed, instructions=INSTRUCTIONS
-        )
+        self._model = WatchedModel(self.benchmark.plan, self.benchmark.policy, seed, instructions=INSTRUCTIONS)
 
     def train(self) -> tuple[Task, ...]:
         return tuple(task for task in self.benchmark.tasks() if task.split == "train")
@@ -208,9 +206,7 @@ class Stage:
         self._agent.AsyncOpenAI = lambda **_: client  # type: ignore[attr-defined]
         await self._agent.run(session)
         score = await session.environment.grade()
-        return Take(
-            rollout=_rollout(job, score), trace=_trace(session.tape, score), falls=tuple(dice.falls)
-        )
+        return Take(rollout=_rollout(job, score), trace=_trace(session.tape, score), falls=tuple(dice.falls))
 
     async def decisive(self, take: Take) -> tuple[Fall, str] | None:
         """The lapse that made a failure a failure, and by which rule.

@@ -15,13 +15,13 @@ from optimizer.mining.detectors.talk import NUMBER, READS
 from optimizer.mining.detectors.view import Attempt, Finding, Turn, View, quote
 from optimizer.mining.detectors.wording import GIVES_UP, PROPOSES, REFUSES, is_question, is_refusal, own_words
 
-HANDOVER = re.compile(r"escalat|handover|hand_over|transfer_to|handoff", re.I)
+HANDOVER = re.compile(r"escalat|handover|hand_over|transfer_to|handoff", re.IGNORECASE)
 """Tools that give a case to a person."""
-VERIFIES = re.compile(r"verif|authenticat|identif", re.I)
+VERIFIES = re.compile(r"verif|authenticat|identif", re.IGNORECASE)
 """Tools that establish who somebody is."""
-FAILED_RESULT = re.compile(r":\s*false\b|\"(?:no|failed|denied|mismatch)\"|not (?:match|verified)", re.I)
+FAILED_RESULT = re.compile(r":\s*false\b|\"(?:no|failed|denied|mismatch)\"|not (?:match|verified)", re.IGNORECASE)
 WRITE = re.compile(r"(?P<how>unexpected write|missing write|wrong argument): (?P<tool>\w+)(?:\.(?P<field>\w+))?")
-AMOUNT = re.compile(r"amount|price|sum|total|quantity|credit", re.I)
+AMOUNT = re.compile(r"amount|price|sum|total|quantity|credit", re.IGNORECASE)
 
 STATE, IDENTITY, CONFIRMATION = "planning.missing_step", "policy.identity_not_verified", "policy.no_confirmation"
 MISSED, OVER = "policy.missed_escalation", "policy.over_escalation"
@@ -52,7 +52,8 @@ def missing_write(view: View) -> Iterator[Finding]:
         if re.search(r"missing|left open|refused that can", check.detail) and not view.checks_of(MISSED):
             is_open = not re.search(r"missing|refused that can", check.detail)
             refusal = None if is_open else _refusal(view)
-            label, span = (REFUSED, refusal.span) if refusal else (STATE, _end(view) if is_open else _closing(view))
+            place = _end(view) if is_open else _closing(view)
+            label, span = (REFUSED, refusal.span) if refusal else (STATE, place)
             match = WRITE.search(check.detail)
             what = "refused what can be done" if refusal else "left out"
             yield _at(view, span, label, check, tool=match["tool"] if match else "", what=what)
@@ -78,7 +79,9 @@ def unconfirmed_change(view: View) -> Iterator[Finding]:
     for check in view.checks_of(CONFIRMATION):
         attempt = next((one for one in view.attempts if one.name in _names(check) and not one.is_error), None)
         span = None if attempt is None else attempt.span
-        yield _at(view, span, CONFIRMATION, check, tool=attempt.name if attempt else "", what="no yes before the change")
+        yield _at(
+            view, span, CONFIRMATION, check, tool=attempt.name if attempt else "", what="no yes before the change"
+        )
 
 
 def missed_escalation(view: View) -> Iterator[Finding]:
@@ -175,10 +178,11 @@ def _asked_for(view: View, attempt: Attempt) -> int:
 def _refusal(view: View, *, last: bool = False) -> Turn | None:
     """The refusal that ended a wish: the first (or the beginning of the last run) with no change made after it."""
     changes = [one.span for one in view.attempts if not one.is_error and not READS.match(one.name)]
+    since = max(changes, default=-1)
     refusals = [
         turn
-        for turn in view.turns
-        if is_refusal(own_words(turn.words)) and not GIVES_UP.search(turn.words) and not any(c > turn.span for c in changes)
+        for turn in view.turns_after(since)
+        if is_refusal(own_words(turn.words)) and not GIVES_UP.search(turn.words)
     ]
     if not refusals:
         return None
@@ -186,7 +190,7 @@ def _refusal(view: View, *, last: bool = False) -> Turn | None:
 
 
 def _closing(view: View) -> int | None:
-    """Where the matter ended: the first words after the last change; else the refusal; else the end of the calls."""
+    """Where it ended: the first words after the last change; else the refusal; else what came after the calls."""
     changes = [one.span for one in view.attempts if not one.is_error and not READS.match(one.name)]
     reports = view.turns_after(max(changes)) if changes else ()
     if reports:
@@ -201,7 +205,7 @@ def _closing(view: View) -> int | None:
 
 def _end(view: View) -> int | None:
     """The last thing the agent did."""
-    return max((one.span for one in (*view.attempts, *view.turns)), default=None)
+    return max((*(one.span for one in view.attempts), *(one.span for one in view.turns)), default=None)
 
 
 def _names(check: Check) -> frozenset[str]:

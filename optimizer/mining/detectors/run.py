@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from statistics import median
 
+from optimizer.domain.json import canonical_json
 from optimizer.domain.trace import Span
 from optimizer.mining.detectors.view import Finding, View, quote
 from optimizer.mining.detectors.wire import text_of
@@ -13,9 +14,9 @@ from optimizer.mining.detectors.wire import text_of
 OVERFLOW = re.compile(
     r"context[ _](?:length|window|size)|maximum context|prompt is too long|too many (?:input )?tokens|"
     r"reduce the length|context_length_exceeded|input is too long",
-    re.I,
+    re.IGNORECASE,
 )
-RAW_CALL = re.compile(r"</?(?:tool_call|function_call|invoke)\b|^\s*\{\s*\"(?:name|tool|function)\"\s*:", re.I)
+RAW_CALL = re.compile(r"</?(?:tool_call|function_call|invoke)\b|^\s*\{\s*\"(?:name|tool|function)\"\s*:", re.IGNORECASE)
 SLOW_S = 30.0
 """Seconds below which nothing is slow."""
 COSTLY_TOKENS = 20_000
@@ -70,7 +71,7 @@ def malformed_output(view: View) -> Iterator[Finding]:
                 label="harness.malformed_output",
                 span=span.index,
                 symptom=problem,
-                evidence=quote(text) or '"content":',
+                evidence=quote(text) or quote(canonical_json(span.output)),
                 what=problem,
                 is_decisive=not view.is_judged or span.index == max(s.index for s in _model_calls(view)),
             )

@@ -20,7 +20,10 @@ from optimizer.mining.detectors.wording import (
     words_of,
 )
 
-READS = re.compile(r"^(?:get|list|find|search|check|track|look|read|fetch|query|verify|show|describe|calculate|think|view)", re.I)
+READS = re.compile(
+    r"^(?:get|list|find|search|check|track|look|read|fetch|query|verify|show|describe|calculate|think|view)",
+    re.IGNORECASE,
+)
 """Names of tools that change nothing."""
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 VERB_STEM = 5
@@ -33,7 +36,10 @@ def early_give_up(view: View) -> Iterator[Finding]:
     for turn in view.turns:
         if GIVES_UP.search(own_words(turn.words)):
             done = [attempt.span for attempt in view.attempts if not attempt.is_error]
-            goes_on, has_tried = any(span > turn.span for span in done), sum(span < turn.span for span in done) > FEW_CALLS
+            goes_on, has_tried = (
+                any(span > turn.span for span in done),
+                sum(span < turn.span for span in done) > FEW_CALLS,
+            )
             yield _about(
                 turn,
                 "planning.early_give_up",
@@ -98,7 +104,8 @@ def unfounded_figure(view: View) -> Iterator[Finding]:
     """States a figure that stands in nothing it was told: no prompt, no user, no tool."""
     for turn in view.turns:
         known = numbers_in(" ".join(_told_before(view, turn)))
-        figures = [text for text in NUMBER.findall(turn.words) if _counts(text) and not numbers_in(text) <= known]
+        stated = (text for text in NUMBER.findall(turn.words) if _counts(text))
+        figures = [text for text in stated if not numbers_in(text) <= known]
         if figures and not is_question(turn.words):
             yield _about(
                 turn,
@@ -149,7 +156,7 @@ def user_correction(view: View) -> Iterator[Finding]:
     """The user says that the agent got it wrong."""
     for turn in view.turns:
         if CORRECTS.search(turn.reply):
-            yield _heard(turn, "communication.user_correction", "the user corrected the agent", "corrected by the user", view)
+            yield _heard(turn, "communication.user_correction", "the user corrected the agent", view)
 
 
 def user_asks_again(view: View) -> Iterator[Finding]:
@@ -159,7 +166,7 @@ def user_asks_again(view: View) -> Iterator[Finding]:
         now = words_of(turn.reply)
         is_same = any(len(now & words_of(one)) >= 0.8 * len(now | words_of(one)) for one in said[:n] if one)
         if len(now) >= 4 and is_same:
-            yield _heard(turn, "communication.user_asks_again", "the user had to ask again", "asked again by the user", view)
+            yield _heard(turn, "communication.user_asks_again", "the user had to ask again", view)
             return
 
 
@@ -167,7 +174,7 @@ def abandonment(view: View) -> Iterator[Finding]:
     """The user gave up on the agent."""
     for turn in view.turns[-1:]:
         if ABANDONS.search(turn.reply):
-            yield _heard(turn, "communication.abandoned", "the user gave up", "abandoned by the user", view)
+            yield _heard(turn, "communication.abandoned", "the user gave up", view)
 
 
 def numbers_in(text: str) -> frozenset[float]:
@@ -202,13 +209,13 @@ def _about(turn: Turn, label: str, symptom: str, *, what: str, is_decisive: bool
     )
 
 
-def _heard(turn: Turn, label: str, symptom: str, what: str, view: View) -> Finding:
+def _heard(turn: Turn, label: str, symptom: str, view: View) -> Finding:
     """What only the user's reaction shows; where checks speak, they know better."""
     return Finding(
         label=label,
         span=turn.span,
         symptom=symptom,
         evidence=quote(turn.reply),
-        what=what,
+        what=symptom,
         is_decisive=not view.is_judged,
     )

@@ -13,23 +13,28 @@ from itertools import groupby
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
 
-from optimizer.domain.json import Json, JsonObject, canonical_json
+from optimizer.domain.json import JsonObject, canonical_json
 from optimizer.mining.detectors.view import Attempt, Finding, View, quote
 from optimizer.mining.detectors.wording import GIVES_UP, is_refusal
 
 UNKNOWN_TOOL = re.compile(
     r"unknown (?:tool|function)|no (?:such )?(?:tool|function)\b|not a (?:known |valid )?(?:tool|function)|"
     r"(?:tool|function) [\w'\"`.-]+ (?:does not exist|not found|is not (?:available|defined))|does not exist as a tool",
-    re.I,
+    re.IGNORECASE,
 )
 BAD_ARGUMENTS = re.compile(
     r"invalid (?:argument|parameter|input)|missing \d* ?(?:required )?(?:argument|field|property|positional|parameter)|"
-    r"is a required property|unexpected keyword argument|validation error|schema|not (?:a )?valid json|not a json object",
-    re.I,
+    r"is a required property|unexpected keyword argument|validation error|schema|not (?:a )?valid json|"
+    r"not a json object",
+    re.IGNORECASE,
 )
-TRANSIENT = re.compile(r"\b(?:busy|temporar\w+|try again|timed? ?out|unavailable|overloaded|rate limit|429|50[234])\b", re.I)
+TRANSIENT = re.compile(
+    r"\b(?:busy|temporar\w+|try again|timed? ?out|unavailable|overloaded|rate limit|429|50[234])\b", re.IGNORECASE
+)
 DENIED = re.compile(
-    r"\b(?:permission denied|forbidden|not (?:authori[sz]ed|permitted|allowed)|unauthori[sz]ed|access denied|40[13])\b", re.I
+    r"\b(?:permission denied|forbidden|not (?:authori[sz]ed|permitted|allowed)|unauthori[sz]ed|access denied|"
+    r"40[13])\b",
+    re.IGNORECASE,
 )
 REPEATS = 3
 """Identical failing calls that make a loop."""
@@ -69,7 +74,7 @@ def invalid_arguments(view: View) -> Iterator[Finding]:
                 evidence=_evidence(attempt),
                 tool=attempt.name,
                 what=problem.kind,
-                is_decisive=not view.succeeds_later(attempt),
+                is_decisive=(attempt.is_error or attempt.arguments is None) and not view.succeeds_later(attempt),
             )
 
 
@@ -209,17 +214,12 @@ class Misfit:
 
 
 def misfit(attempt: Attempt, view: View) -> Misfit | None:
-    """What is wrong with the arguments of a call that failed for them; None when they fit.
-
-    Arguments that break the schema and are accepted all the same are no mistake that matters.
-    """
+    """What is wrong with the arguments of a call, by the schema that was shown or by what the tool said; else None."""
     if attempt.arguments is None:
         return Misfit(kind="not an object", detail="not a JSON object")
-    if not attempt.is_error or is_transient(attempt):
-        return None
     schema = view.tools.get(attempt.name)
     problem = _problem(canonical_json(schema), attempt.arguments) if schema else None
-    if problem is None and BAD_ARGUMENTS.search(attempt.result):
+    if problem is None and attempt.is_error and not is_transient(attempt) and BAD_ARGUMENTS.search(attempt.result):
         return Misfit(kind="refused by the tool", detail=_error(attempt))
     return problem
 
@@ -235,7 +235,8 @@ def _problem(schema: str, arguments: JsonObject) -> Misfit | None:
         return Misfit(kind="field missing", detail=f"{', '.join(missing)} missing")
     if error.validator == "additionalProperties":
         return Misfit(kind="field unknown", detail="a field that does not exist")
-    return Misfit(kind=f"wrong {error.validator}", detail=f"{field}: not {error.validator} {_short(error.validator_value)}")
+    wanted = canonical_json(error.validator_value)[:60]
+    return Misfit(kind=f"wrong {error.validator}", detail=f"{field}: not {error.validator} {wanted}")
 
 
 @lru_cache(maxsize=512)
@@ -247,10 +248,6 @@ def _validator(schema: str) -> Draft202012Validator | None:
     except SchemaError:
         return None
     return Draft202012Validator(loaded)
-
-
-def _short(value: Json) -> str:
-    return canonical_json(value)[:60]
 
 
 def _error(attempt: Attempt) -> str:

@@ -23,8 +23,12 @@ from optimizer.mining.taxonomy import Taxonomy
 
 QUOTE_CHARS = 200
 """Longest quotation kept as evidence."""
-ERROR = re.compile(r"^\W{0,3}(?:tool |call )?(?:error|exception|traceback)\b|^\W*\"?error\"?\s*:\s*(?!null|false|\"\")", re.I)
-UNFINISHED = re.compile(r"\b(missing|left open|refused that can|never looked up|not escalated|incomplete|not done)\b", re.I)
+ERROR = re.compile(
+    r"^\W{0,3}(?:tool |call )?(?:error|exception|traceback)\b|^\W*\"?error\"?\s*:\s*(?!null|false|\"\")", re.IGNORECASE
+)
+UNFINISHED = re.compile(
+    r"\b(missing|left open|refused that can|never looked up|not escalated|incomplete|not done)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
