@@ -114,7 +114,8 @@ def report(rows: Sequence[Row]) -> Iterator[str]:
     exact = share([row.distance == 0 for row in rows])
     yield f"within one step {near:.3f} (bar {BARS['within one step']}), exact {exact:.3f}"
     for name, clusters in (("label", labels), ("signature", signatures)):
-        yield f"{name}: {len(set(clusters))} clusters, V-measure {v_measure(rows, clusters):.3f} (bar {BARS['V-measure']})"
+        agreement = f"V-measure {v_measure(rows, clusters):.3f} (bar {BARS['V-measure']})"
+        yield f"{name}: {len(set(clusters))} clusters, {agreement}"
         pooled = f"pooled over trials {pooled_leakage(rows, clusters):.3f}"
         yield f"  ARI to family {leakage(rows, clusters):.3f} (bar {BARS['ARI to family']}; {pooled})"
     yield f"true kinds themselves: ARI to family {leakage(rows, kinds):.3f} (pooled {pooled_leakage(rows, kinds):.3f})"
