@@ -11,12 +11,10 @@ from collections.abc import Iterator
 
 from optimizer.domain.json import canonical_json
 from optimizer.domain.task import Check
-from optimizer.mining.detectors.talk import NUMBER, READS
-from optimizer.mining.detectors.view import Attempt, Finding, Turn, View, quote
+from optimizer.mining.detectors.talk import NUMBER
+from optimizer.mining.detectors.view import HANDOVER, Attempt, Finding, Turn, View, quote
 from optimizer.mining.detectors.wording import GIVES_UP, PROPOSES, REFUSES, is_question, is_refusal, own_words
 
-HANDOVER = re.compile(r"escalat|handover|hand_over|transfer_to|handoff", re.IGNORECASE)
-"""Tools that give a case to a person."""
 VERIFIES = re.compile(r"verif|authenticat|identif", re.IGNORECASE)
 """Tools that establish who somebody is."""
 FAILED_RESULT = re.compile(r":\s*false\b|\"(?:no|failed|denied|mismatch)\"|not (?:match|verified)", re.IGNORECASE)
@@ -87,7 +85,7 @@ def unconfirmed_change(view: View) -> Iterator[Finding]:
 def missed_escalation(view: View) -> Iterator[Finding]:
     """Not handed over: handled alone, refused, or left out."""
     for check in view.checks_of(MISSED):
-        changes = [one for one in view.attempts if not one.is_error and not READS.match(one.name)]
+        changes = [one for one in view.attempts if one.is_change]
         if changes:
             yield _at(view, _offered(view, changes[0]), MISSED, check, tool=changes[0].name, what="handled alone")
             continue
@@ -177,7 +175,7 @@ def _asked_for(view: View, attempt: Attempt) -> int:
 
 def _refusal(view: View, *, last: bool = False) -> Turn | None:
     """The refusal that ended a wish: the first (or the beginning of the last run) with no change made after it."""
-    changes = [one.span for one in view.attempts if not one.is_error and not READS.match(one.name)]
+    changes = [one.span for one in view.attempts if one.is_change]
     since = max(changes, default=-1)
     refusals = [
         turn
@@ -191,7 +189,7 @@ def _refusal(view: View, *, last: bool = False) -> Turn | None:
 
 def _closing(view: View) -> int | None:
     """Where it ended: the first words after the last change; else the refusal; else what came after the calls."""
-    changes = [one.span for one in view.attempts if not one.is_error and not READS.match(one.name)]
+    changes = [one.span for one in view.attempts if one.is_change]
     reports = view.turns_after(max(changes)) if changes else ()
     if reports:
         return reports[0].span

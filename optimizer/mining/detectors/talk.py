@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from optimizer.mining.detectors.view import Finding, Turn, View, quote
+from optimizer.mining.detectors.view import HANDOVER, Finding, Turn, View, quote
 from optimizer.mining.detectors.wording import (
     ABANDONS,
     CORRECTS,
@@ -15,16 +15,12 @@ from optimizer.mining.detectors.wording import (
     REFUSES,
     REPORTS,
     SAYS_NO,
+    SAYS_YES,
     is_question,
     own_words,
     words_of,
 )
 
-READS = re.compile(
-    r"^(?:get|list|find|search|check|track|look|read|fetch|query|verify|show|describe|calculate|think|view)",
-    re.IGNORECASE,
-)
-"""Names of tools that change nothing."""
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 VERB_STEM = 5
 FEW_CALLS = 2
@@ -87,7 +83,7 @@ def false_report(view: View) -> Iterator[Finding]:
     """Reports a change although no tool that changes anything has worked."""
     for turn in view.turns:
         report = REPORTS.search(turn.words)
-        changed = any(a.span < turn.span and not a.is_error and not READS.match(a.name) for a in view.attempts)
+        changed = any(attempt.span < turn.span and attempt.is_change for attempt in view.attempts)
         if report and view.attempts and not changed and not is_question(turn.words):
             verb = report["verb"] or report["passive"]
             yield _about(
@@ -101,16 +97,23 @@ def false_report(view: View) -> Iterator[Finding]:
 
 
 def unfounded_figure(view: View) -> Iterator[Finding]:
-    """States a figure that stands in nothing it was told: no prompt, no user, no tool."""
+    """States a figure that stands in nothing it was told: no prompt, no user, no tool. The first one only."""
+    told = [(-1, view.prompt), (-1, view.opening), *((turn.span, turn.reply) for turn in view.turns)]
+    told = sorted([*told, *((attempt.span, attempt.result) for attempt in view.attempts)], key=lambda one: one[0])
+    known: set[float] = set()
     for turn in view.turns:
-        known = numbers_in(" ".join(_told_before(view, turn)))
-        stated = (text for text in NUMBER.findall(turn.words) if _counts(text))
-        figures = [text for text in stated if not numbers_in(text) <= known]
-        if figures and not is_question(turn.words):
+        while told and told[0][0] < turn.span:
+            known |= numbers_in(told.pop(0)[1])
+        if is_question(turn.words):
+            continue
+        figure = next(
+            (text for text in NUMBER.findall(turn.words) if _counts(text) and not numbers_in(text) <= known), ""
+        )
+        if figure:
             yield _about(
                 turn,
                 "communication.unverified_claim",
-                f"states {figures[0]}, which it was never told",
+                f"states {figure.rstrip(',')}, which it was never told",
                 what="figure from nowhere",
                 is_decisive=not view.is_judged or bool(view.checks_of("communication.unverified_claim")),
             )
@@ -140,7 +143,7 @@ def acted_against_no(view: View) -> Iterator[Finding]:
         following = [one.span for one in view.turns_after(turn.span)]
         end = following[0] if following else len(view.spans)
         for attempt in view.attempts:
-            if turn.span < attempt.span < end and not attempt.is_error and not READS.match(attempt.name):
+            if turn.span < attempt.span < end and attempt.is_change and not HANDOVER.search(attempt.name):
                 yield Finding(
                     label="policy.forbidden_action",
                     span=attempt.span,
@@ -160,12 +163,12 @@ def user_correction(view: View) -> Iterator[Finding]:
 
 
 def user_asks_again(view: View) -> Iterator[Finding]:
-    """The user has to say nearly the same thing again."""
+    """The user has to say nearly the same thing again; saying yes again is no such thing."""
     said = [view.opening, *(turn.reply for turn in view.turns)]
     for n, turn in enumerate(view.turns, start=1):
         now = words_of(turn.reply)
         is_same = any(len(now & words_of(one)) >= 0.8 * len(now | words_of(one)) for one in said[:n] if one)
-        if len(now) >= 4 and is_same:
+        if len(now) >= 4 and is_same and not SAYS_YES.search(turn.reply):
             yield _heard(turn, "communication.user_asks_again", "the user had to ask again", view)
             return
 
@@ -185,12 +188,6 @@ def numbers_in(text: str) -> frozenset[float]:
 def _counts(figure: str) -> bool:
     """Single digits are words more often than facts."""
     return len(figure.strip("0.,")) > 1 or "." in figure
-
-
-def _told_before(view: View, turn: Turn) -> Iterator[str]:
-    yield from (view.prompt, view.opening)
-    yield from (attempt.result for attempt in view.attempts if attempt.span < turn.span)
-    yield from (one.reply for one in view.turns_before(turn.span))
 
 
 def _refused(text: str) -> frozenset[str]:

@@ -30,6 +30,14 @@ UNFINISHED = re.compile(
     r"\b(missing|left open|refused that can|never looked up|not escalated|incomplete|not done)\b", re.IGNORECASE
 )
 
+READS = re.compile(
+    r"^(?:get|list|find|search|check|track|look|read|fetch|query|verify|show|describe|calculate|think|view)",
+    re.IGNORECASE,
+)
+"""Names of tools that change nothing."""
+HANDOVER = re.compile(r"escalat|handover|hand_over|transfer_to|handoff", re.IGNORECASE)
+"""Tools that give a case to a person."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -69,6 +77,11 @@ class Attempt:
     def spelling(self) -> str:
         """Equal for identical calls."""
         return f"{self.name} {self.raw if self.arguments is None else canonical_json(self.arguments)}"
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it worked and changed something, as far as the tool's name tells."""
+        return not self.is_error and not READS.match(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

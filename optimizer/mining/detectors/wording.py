@@ -62,6 +62,9 @@ ABANDONS = re.compile(
 SAYS_NO = re.compile(
     r"^\W*(?:no\b(?! problem)|don['\u2019]t|do not|stop\b|please don['\u2019]t|not now|wait\b)", re.IGNORECASE
 )
+SAYS_YES = re.compile(
+    r"^\W*(?:yes|yeah|yep|sure|ok(?:ay)?|please (?:do|go ahead)|go ahead|correct|agreed)\b", re.IGNORECASE
+)
 STOP_WORDS = frozenset(
     ("the", "a", "an", "to", "of", "and", "or", "i", "you", "it", "is", "in", "on", "for", "my", "me", "your", "with")
 )
