@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from optimizer.domain.trace import Usage
 from optimizer.mining.detectors.explain import explain, findings
+from optimizer.mining.detectors.wire import is_quoted
 from tests.mining.traces import call, failing, model, rollout_of, say, tool, trace_of
 
 LOOKUPS = [call("find_customer", email="a@b"), call("get_order", id="1"), call("get_item", id="2")]
@@ -285,3 +290,39 @@ def test_other_wire_formats_show_their_tools_too():
     request = {"system": "You help.", "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]}
     first = model(text="x") | {"input": request | {"tools": [anthropic]}}
     assert found_in([first, failing("get_order", "no")])[0] == ("tool_execution.invalid_arguments", 1, True)
+
+
+@pytest.mark.parametrize("schema", [{"$ref": "#/nowhere"}, {"properties": {"id": {"pattern": "("}}}, {"type": 7}])
+def test_a_schema_that_cannot_be_followed_judges_nothing(schema):
+    offered = {"type": "function", "function": {"name": "get_order", "parameters": schema}}
+    assert found_in([model(tools=[offered]), call("get_order", id="1")]) == []
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=30)
+KEYS = st.sampled_from(
+    ["messages", "tools", "role", "content", "tool_calls", "function", "name", "arguments", "id", "x"]
+)
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4))
+SPANS = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["model_call", "tool_call", "user_turn", "submit", "check", "harness_output"]),
+        "name": st.sampled_from(["get_order", "refund_item", "user", ""]),
+        "input": VALUES,
+        "output": VALUES,
+        "is_error": st.booleans(),
+    }
+)
+
+
+@given(st.lists(SPANS, max_size=6), st.booleans())
+def test_no_trace_however_odd_stops_a_detector_and_every_quotation_is_verbatim(spans, is_judged):
+    trace = trace_of(spans)
+    for finding in findings(rollout_of({"final_state": "missing write: refund_item"} if is_judged else {}), trace):
+        assert finding.span is None or not finding.evidence or is_quoted(finding.evidence, trace.spans[finding.span])
+
+
+def test_a_very_long_message_is_read_quickly():
+    words = "so I looked at it and then " * 20_000
+    started = time.process_time()
+    found_in([say(words, words), say(words, words)])
+    assert time.process_time() - started < 5.0

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
+from referencing.exceptions import Unresolvable
 
 from optimizer.domain.json import JsonObject, canonical_json
 from optimizer.mining.detectors.view import Attempt, Finding, View, quote
@@ -226,7 +227,10 @@ def misfit(attempt: Attempt, view: View) -> Misfit | None:
 
 def _problem(schema: str, arguments: JsonObject) -> Misfit | None:
     validator = _validator(schema)
-    error = best_match(validator.iter_errors(arguments)) if validator is not None else None
+    try:
+        error = best_match(validator.iter_errors(arguments)) if validator is not None else None
+    except (Unresolvable, re.error, RecursionError):  # a reference or a pattern that nobody can follow judges nothing
+        return None
     if error is None:
         return None
     field = ".".join(str(part) for part in error.absolute_path)

@@ -98,7 +98,8 @@ def parsed(raw: str) -> JsonObject | None:
 
 
 def texts_of(span: Span) -> Iterator[str]:
-    """Everything a quotation may be taken from: each text in a span, and its structures spelled canonically."""
+    """Everything a quotation may be taken from: name, each text in a span, and its structures spelled canonically."""
+    yield span.name
     for value in (span.input, span.output):
         yield from _leaves(value)
         if not isinstance(value, str):

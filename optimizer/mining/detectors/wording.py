@@ -8,7 +8,8 @@ _CANNOT = (
     r"(?:unable to|not able to|can ?not|can['\u2019]?t|could ?n[o'\u2019]t|could not|won['\u2019]t be able to|"
     r"will not be able to)"
 )
-_CLOSING = re.compile(r"[^.?!]*\b(?:anything|something) else\b[^.?!]*[?.]", re.IGNORECASE)
+_CLOSING = re.compile(r"\b(?:anything|something) else\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
 
 GIVES_UP = re.compile(
     rf"\b{_CANNOT} (?:\w+ ){{0,2}}(?:help|assist|do|complete|process|continue|proceed)(?: you)?(?: with)? "
@@ -72,7 +73,7 @@ STOP_WORDS = frozenset(
 
 def own_words(text: str) -> str:
     """What was said without the closing question."""
-    return _CLOSING.sub("", text)
+    return " ".join(sentence for sentence in _SENTENCE_END.split(text) if not _CLOSING.search(sentence))
 
 
 def is_refusal(text: str) -> bool:
