@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.domain.failure import Failure
-from optimizer.mining.mine import ClusterBook, ClusterRules
+from optimizer.mining.clusters import ClusterBook, ClusterRules
 
 RULES = ClusterRules(fruitless_limit=2, dormant_batches=3)
 
