@@ -36,7 +36,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("time", r"\b\d{1,2}:\d{2}(?::\d{2})?(?: ?[ap]m)?\b"),
     ("amount", r"[$€£¥] ?\d[\d.,]*|\b\d[\d.,]* ?(?:usd|eur|gbp|dollars?|euros?|pounds?|cents?|%)(?!\w)"),
     ("hex", r"\b0x[0-9a-fA-F]+\b|\b(?=[0-9a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{12,}\b"),
-    ("id", r"#\w+|\b(?:[A-Za-z]{1,12}[-:])+\d[\w-]*|\b(?:[A-Za-z]+\d{2,}|\d+[A-Za-z]+\d)[A-Za-z\d-]*\b"),
+    ("id", r"#\w+|\b(?:[A-Za-z]{1,12}[-:])+\d[\w-]*|\b(?:[A-Za-z]+\d{2,}|[A-Za-z]*\d+[A-Za-z]+\d)[A-Za-z\d-]*\b"),
     ("num", r"(?<![\w<])[-+]?\d[\d,]*(?:\.\d+)?(?:st|nd|rd|th)?(?![\w>])"),
 )
 """Kind and pattern; at one place the first that fits wins. `kept` is a placeholder, a redactor's pseudonym included."""
