@@ -258,7 +258,7 @@ class ClusterBook:
             cluster_id,
             failure,
             place,
-            name=f"{title}: {', '.join(words)}" if words else title,
+            name=f"{title}: {' '.join(words)}" if words else title,
             half_life=self._rules.half_life_batches,
         )
 

@@ -88,6 +88,8 @@ class _Class:
     n: int = 0
     words: Counter[str] = field(default_factory=Counter)
     groups: dict[int, _Group] = field(default_factory=dict)
+    home: int | None = None
+    """The largest group when there was enough to split the class: it never stands apart. None until then."""
     lines: set[str] = field(default_factory=set)
     """At most two: whether there is anything to tell apart."""
 
@@ -128,20 +130,25 @@ class Grouping:
         """The same place by the evidence of now. A group that stands apart once does so for ever."""
         seen = self._classes[place.label]
         group = seen.groups[place.group]
-        group.is_apart = group.is_apart or (place.group > 0 and self._is_distinct(seen, group))
+        if seen.home is None and seen.n >= self._rules.n_class:
+            seen.home = max(seen.groups, key=lambda number: (seen.groups[number].n, -number))
+        if seen.home is not None and place.group != seen.home:
+            group.is_apart = group.is_apart or self._is_distinct(seen, group, seen.groups[seen.home])
         return replace(place, is_apart=group.is_apart)
 
     def similarity(self, one: Place, other: Place) -> float:
         """Cosine of the groups of two places; 0.0 across classes, where closeness of words proves nothing."""
         return self._placer.similarity(one.label, one.group, other.group) if one.label == other.label else 0.0
 
-    def typical_words(self, place: Place, n: int = 3) -> tuple[str, ...]:
-        """Words more common in the group than in its class, most telling first."""
+    def typical_words(self, place: Place, n: int = 4) -> tuple[str, ...]:
+        """Words more common in the group than in its class, in the order in which its lines have them."""
         seen = self._classes[place.label]
         group = seen.groups[place.group]
         n_group, n_class = min(group.n, MAX_COUNTED), min(seen.n, MAX_COUNTED)
         excess = {word: count / n_group - seen.words[word] / n_class for word, count in group.words.items()}
-        return tuple(sorted(excess, key=lambda word: (-round(excess[word], 6), word))[:n])
+        order = list(group.words)
+        telling = sorted(order, key=lambda word: (-round(excess[word], 6), order.index(word)))[:n]
+        return tuple(sorted(telling, key=order.index))
 
     def typicality(self, failures: Iterable[Failure]) -> tuple[float, ...]:
         """How close each of some failures is to their common centre, -1.0 to 1.0."""
@@ -156,10 +163,10 @@ class Grouping:
         self._placer.place(label, seen.first_line)
         return self._placer.place(label, line)
 
-    def _is_distinct(self, seen: _Class, group: _Group) -> bool:
+    def _is_distinct(self, seen: _Class, group: _Group, home: _Group) -> bool:
         rules = self._rules
-        is_large = group.n >= max(rules.n_group, rules.share * seen.n) and seen.n >= rules.n_class
-        is_told_apart = min(group.n_words, seen.groups[0].n_words) >= rules.n_words
+        is_large = group.n >= max(rules.n_group, rules.share * seen.n)
+        is_told_apart = min(group.n_words, home.n_words) >= rules.n_words
         return is_large and is_told_apart and len(group.tasks) >= rules.n_tasks
 
     @cached_property
@@ -177,4 +184,4 @@ def line_of(failure: Failure) -> str:
 
 def _count(words: Counter[str], n: int, line: str) -> None:
     if n <= MAX_COUNTED:
-        words.update(set(content_words(line)))
+        words.update(dict.fromkeys(content_words(line), 1))

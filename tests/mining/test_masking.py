@@ -68,7 +68,9 @@ def test_known_entities_do_not_break_that(line, known):
     assert mask(masked) == masked
 
 
-@given(st.integers(0, 10**12), st.integers(0, 10**12), st.sampled_from(["order {}", "${} short", "A-{} x", "#{}", "'{}'"]))
+@given(
+    st.integers(0, 10**12), st.integers(0, 10**12), st.sampled_from(["order {}", "${} short", "A-{} x", "#{}", "'{}'"])
+)
 def test_lines_that_differ_in_a_number_alone_are_equal_once_masked(one, other, form):
     assert mask(form.format(one)) == mask(form.format(other))
 
