@@ -105,8 +105,8 @@ class ClusterBook:
         for task in outcomes:
             if (held := self._by_task.pop(task, None)) is not None:
                 del self._open(held).failing[task]
-        for failure, place in [(failure, self._grouping.weigh(failure)) for failure in failures]:
-            self._assign(failure, self._grouping.settled(place), commit)
+        for failure, place in zip(failures, self._grouping.places(failures), strict=True):
+            self._assign(failure, place, commit)
         self._wake(batch)
         self._merge_close(commit)
         return self._changed()

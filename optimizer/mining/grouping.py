@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -21,6 +21,7 @@ from optimizer.mining.words import content_words
 
 N_LEARNT = 6000
 """Failures of the first batch from which word weights are learnt."""
+NOBODY = -1
 MAX_COUNTED = 400
 """Lines per group and class whose words are counted for naming."""
 
@@ -31,6 +32,8 @@ class SplitRules:
 
     n_class: int = 20
     """Failures of the class before any of its groups stands apart."""
+    n_bulk: int = 500
+    """Failures of a class in the very batch it first appears in, from which even its largest group stands apart."""
     n_group: int = 6
     """Failures of the group."""
     n_tasks: int = 3
@@ -89,13 +92,14 @@ class _Class:
     words: Counter[str] = field(default_factory=Counter)
     groups: dict[int, _Group] = field(default_factory=dict)
     home: int | None = None
-    """The largest group when there was enough to split the class: it never stands apart. None until then."""
+    """The largest group when there was enough to split the class: it never stands apart, or `NOBODY` is that. None
+    until then."""
     lines: set[str] = field(default_factory=set)
     """At most two: whether there is anything to tell apart."""
 
 
 class Grouping:
-    """Places failures one by one; equal order, equal places. Numpy is imported at the first two unlike lines."""
+    """Places failures batch by batch; equal batches, equal places. Numpy is imported at the first two unlike lines."""
 
     def __init__(self, rules: SplitRules) -> None:
         self._rules = rules
@@ -112,8 +116,15 @@ class Grouping:
         """Of the embedding space that lines are compared in."""
         return self._placer.space_id
 
-    def weigh(self, failure: Failure) -> Place:
-        """Count a failure as evidence; where it belongs as far as is known by now."""
+    def places(self, failures: Sequence[Failure]) -> list[Place]:
+        """Where the failures of a batch belong, by the evidence of all of them and all before."""
+        known = set(self._classes)
+        counted = [self._counted(failure) for failure in failures]
+        for label in dict.fromkeys(place.label for place in counted):
+            self._split(self._classes[label], is_new=label not in known)
+        return [replace(each, is_apart=self._classes[each.label].groups[each.group].is_apart) for each in counted]
+
+    def _counted(self, failure: Failure) -> Place:
         line = line_of(failure)
         seen = self._classes.setdefault(failure.label, _Class(first_line=line))
         number = self._number(seen, failure.label, line)
@@ -124,17 +135,19 @@ class Grouping:
             group.tasks.add(failure.task_id)
         _count(seen.words, seen.n, line)
         _count(group.words, group.n, line)
-        return self.settled(Place(label=failure.label, group=number, is_apart=False))
+        return Place(label=failure.label, group=number, is_apart=False)
 
-    def settled(self, place: Place) -> Place:
-        """The same place by the evidence of now. A group that stands apart once does so for ever."""
-        seen = self._classes[place.label]
-        group = seen.groups[place.group]
-        if seen.home is None and seen.n >= self._rules.n_class:
-            seen.home = max(seen.groups, key=lambda number: (seen.groups[number].n, -number))
-        if seen.home is not None and place.group != seen.home:
-            group.is_apart = group.is_apart or self._is_distinct(seen, group, seen.groups[seen.home])
-        return replace(place, is_apart=group.is_apart)
+    def _split(self, seen: _Class, *, is_new: bool) -> None:
+        """See which groups stand apart by now. One that does so once does so for ever."""
+        if seen.n < self._rules.n_class:
+            return
+        largest = max(seen.groups, key=lambda number: (seen.groups[number].n, -number))
+        if seen.home is None:
+            seen.home = NOBODY if is_new and seen.n >= self._rules.n_bulk else largest
+        n_words = seen.groups[largest if seen.home == NOBODY else seen.home].n_words
+        for number, group in seen.groups.items():
+            if number != seen.home and not group.is_apart:
+                group.is_apart = self._is_distinct(seen, group, n_words)
 
     def similarity(self, one: Place, other: Place) -> float:
         """Cosine of the groups of two places; 0.0 across classes, where closeness of words proves nothing."""
@@ -163,10 +176,10 @@ class Grouping:
         self._placer.place(label, seen.first_line)
         return self._placer.place(label, line)
 
-    def _is_distinct(self, seen: _Class, group: _Group, home: _Group) -> bool:
+    def _is_distinct(self, seen: _Class, group: _Group, n_words: int) -> bool:
         rules = self._rules
         is_large = group.n >= max(rules.n_group, rules.share * seen.n)
-        is_told_apart = min(group.n_words, home.n_words) >= rules.n_words
+        is_told_apart = min(group.n_words, n_words) >= rules.n_words
         return is_large and is_told_apart and len(group.tasks) >= rules.n_tasks
 
     @cached_property

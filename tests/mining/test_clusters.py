@@ -115,13 +115,13 @@ def split_book(review: str = "auto", merge_at: float = 0.99) -> ClusterBook:
     """Cluster 1 is the class as a whole, 2 and 3 stand apart."""
     rules = ClusterRules(fruitless_limit=2, dormant_batches=3, split=SPLIT, review=review, merge_at=merge_at)  # type: ignore[arg-type]
     book = ClusterBook(rules)
-    book.absorb(1, {**several(LONG, 4, "l"), **several(OTHER, 4, "o"), **several(THIRD, 5, "t")}, commit="c1")
+    book.absorb(1, {**several(LONG, 6, "l"), **several(OTHER, 4, "o"), **several(THIRD, 5, "t")}, commit="c1")
     return book
 
 
 def test_a_class_splits_on_strong_evidence_and_the_new_clusters_are_named_by_their_words():
     book = split_book()
-    assert [(c.id, c.n_failures, c.name.partition(":")[0]) for c in book] == [(1, 4, "a"), (2, 4, "a"), (3, 5, "a")]
+    assert [(c.id, c.n_failures, c.name.partition(":")[0]) for c in book] == [(1, 6, "a"), (2, 4, "a"), (3, 5, "a")]
     assert book.get(2).name == "a: opened stranger's account security"
     assert book.space_id.startswith("signs-")
 
@@ -129,10 +129,10 @@ def test_a_class_splits_on_strong_evidence_and_the_new_clusters_are_named_by_the
 def test_failures_seen_before_the_split_stay_where_they_were():
     book = ClusterBook(ClusterRules(fruitless_limit=2, dormant_batches=3, split=SPLIT))
     early = several(OTHER, 2, "e")
-    book.absorb(1, several(LONG, 4, "l") | early)
+    book.absorb(1, several(LONG, 8, "l") | early)
     book.absorb(2, several(OTHER, 4, "o"))
     assert {book.of(each) for each in early.values() if each is not None} == {1}
-    assert [(c.id, c.n_failures) for c in book] == [(1, 6), (2, 4)]
+    assert [(c.id, c.n_failures) for c in book] == [(1, 10), (2, 4)]
     assert book.of(failure("o0", "a", signature=OTHER, mark="o")) == 2
 
 

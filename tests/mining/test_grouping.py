@@ -15,8 +15,7 @@ OTHER = "opened a stranger's account before any security question was answered"
 
 
 def places(grouping: Grouping, failures: list[Failure]) -> list[Place]:
-    weighed = [grouping.weigh(each) for each in failures]
-    return [grouping.settled(place) for place in weighed]
+    return grouping.places(failures)
 
 
 def lines(line: str, n: int, *, task: str = "t") -> list[Failure]:
@@ -54,11 +53,20 @@ def test_the_largest_group_stays_with_the_class_whichever_line_came_first():
     assert [place.is_apart for place in found] == [False] * 9 + [True] * 5
 
 
+def test_a_class_that_comes_in_bulk_splits_into_all_its_groups():
+    rules = SplitRules(n_class=10, n_bulk=40, share=0.1)
+    found = places(Grouping(rules), lines(LONG, 30) + lines(OTHER, 10, task="u"))
+    assert all(place.is_apart for place in found)
+    slowly = Grouping(rules)
+    found = places(slowly, lines(LONG, 30)) + places(slowly, lines(OTHER, 10, task="u"))
+    assert [place.is_apart for place in found] == [False] * 30 + [True] * 10
+
+
 def test_what_stands_apart_once_does_so_for_ever():
     grouping = Grouping(RULES)
     places(grouping, lines(LONG, 8) + lines(OTHER, 5, task="u"))
     places(grouping, lines(LONG, 500))
-    assert grouping.weigh(lines(OTHER, 1)[0]).is_apart
+    assert places(grouping, lines(OTHER, 1))[0].is_apart
 
 
 def test_a_group_is_described_by_the_words_its_class_lacks():
@@ -70,8 +78,7 @@ def test_a_group_is_described_by_the_words_its_class_lacks():
 
 def test_closeness_says_nothing_across_classes():
     grouping = Grouping(RULES)
-    one = grouping.weigh(failure("t", "a", signature=LONG))
-    other = grouping.weigh(failure("t", "b", signature=LONG))
+    one, other = places(grouping, [failure("t", "a", signature=LONG), failure("t", "b", signature=LONG)])
     assert grouping.similarity(one, other) == 0.0
 
 
