@@ -115,7 +115,8 @@ def mine(
             heap.ids.add(one.id)
             _take(heap, one, redactor)
         progress(heap.counts)
-    groups = clustered([seen.failure for seen in heap.seen.values()])
+    judged_first = sorted(heap.seen.values(), key=lambda seen: seen.outcome == "unknown")
+    groups = clustered([seen.failure for seen in judged_first])
     return Mined(
         counts=Counts(files=len(heap.files), **heap.counts),
         formats=tuple(heap.formats.most_common()),

@@ -30,7 +30,7 @@ _BLANK = re.compile(r"[\s,]*")
 
 
 def trace_files(path: Path) -> list[Path]:
-    """The file itself, or all .json, .jsonl and .ndjson files below a folder, in order; links are not followed.
+    """The file itself, or all .json, .jsonl and .ndjson files below a folder; no link to a folder is followed.
 
     Raises:
         ConfigError: there is no such file or folder, or far too many files.
