@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from optimizer.domain.json import Json, JsonObject
 from optimizer.telemetry.patterns import Kind
@@ -73,9 +74,8 @@ class Personal:
 
 def kind_of_key(key: str, siblings: JsonObject, parent: str = "") -> Kind | None:
     """What a field holds by its name; None when it need not be personal. `name` alone needs company that is."""
-    flat = _NOT_KEY.sub("", key).lower()
-    kind = _KIND_OF_KEY.get(flat)
-    if kind is None and flat == "name" and (parent.lower() in _PERSONS or has_person(siblings)):
+    kind = _kind_alone(key)
+    if kind is None and key.lower() == "name" and (parent.lower() in _PERSONS or has_person(siblings)):
         return "NAME"
     if kind is None and key.lower() in _PLACES and any(_kind_alone(other) == "ADDRESS" for other in siblings):
         return "ADDRESS"
@@ -87,6 +87,7 @@ def has_person(fields: JsonObject) -> bool:
     return any(_kind_alone(key) in {"NAME", "EMAIL", "PHONE", "DOB", "USER", "SSN"} for key in fields)
 
 
+@lru_cache(maxsize=8192)
 def _kind_alone(key: str) -> Kind | None:
     return _KIND_OF_KEY.get(_NOT_KEY.sub("", key).lower())
 

@@ -31,6 +31,11 @@ class Found:
 
 Decide: TypeAlias = Callable[[str, Matched], Iterator[tuple[int, int]]]
 _DIGIT = re.compile(r"\d")
+_NO_MAILBOX = frozenset("@!\"#$&'()*,/:;<=>?[\\]^`{|}~")
+_IS = r"(?: ?(?:number|no\.?|nr\.?))?(?: is|:|=)? {0,2}\(?$"
+_SAID_PHONE = re.compile(rf"(?i)(?:phone|mobile|cell|tel|fax|whatsapp|sms){_IS}")
+_SAID_SSN = re.compile(rf"(?i)(?:ssn|social security){_IS}")
+_SAID_CHARACTERS = 40
 _GROUP = re.compile(r"\d+")
 
 
@@ -75,15 +80,21 @@ def _inner(text: str, match: Matched) -> Iterator[tuple[int, int]]:
 
 
 def _email(text: str, match: Matched) -> Iterator[tuple[int, int]]:
-    start, end = match.span()
-    while start < end and text[start] in ".-%+":
+    """From the `@` to the left as far as a mailbox goes, without leading punctuation."""
+    at, end = match.span()
+    start = at
+    while start > 0 and at - start < 64 and text[start - 1] not in _NO_MAILBOX and not text[start - 1].isspace():
+        start -= 1
+    while start < at and text[start] in ".-%+":
         start += 1
-    if text[end : end + 1] not in {"@", "_"} and text[start] != "@":
+    if start < at and text[end : end + 1] not in {"@", "_"}:
         yield start, end
 
 
 def _cards(text: str, match: Matched) -> Iterator[tuple[int, int]]:
     start, end = match.span()
+    if end - start < 13:
+        return
     groups = [(start + g.start(), start + g.end()) for g in _GROUP.finditer(text[start:end])]
     first = 0
     while first < len(groups):
@@ -124,37 +135,62 @@ def _ip(text: str, match: Matched) -> Iterator[tuple[int, int]]:
 
 
 def _ssn(text: str, match: Matched) -> Iterator[tuple[int, int]]:
-    start, end = match.span(1)
+    start, end = match.span()
     if _is_free(text, start, end, "-") and is_ssn(re.sub(r"\D", "", text[start:end])):
         yield start, end
 
 
+def _said_ssn(text: str, match: Matched) -> Iterator[tuple[int, int]]:
+    """Nine digits that are called a social security number."""
+    if _is_called(_SAID_SSN, text, match.span()[0]):
+        yield from _ssn(text, match)
+
+
 def _phone(text: str, match: Matched) -> Iterator[tuple[int, int]]:
-    start, end = match.span(1)
+    start, end = match.span()
     n_digits = len(_DIGIT.findall(text, start, end))
     is_inside = text[start] == "0" and text[max(0, start - 2) : start - 1].isdigit()  # one group of a longer number
     if not is_inside and 7 + (text[start] == "+") <= n_digits <= 15 and _is_free(text, start, end, "-+"):
         yield start, end
 
 
-_SEPARATOR = r"[ .\-]"
-_SAID = r"(?:phone|mobile|cell|cellphone|telephone|tel|fax|whatsapp|sms)(?: ?(?:number|no\.?|nr\.?))?(?: is|:|=)? {0,2}"
+def _us_phone(text: str, match: Matched) -> Iterator[tuple[int, int]]:
+    """With the bracket and the `1-` that may stand before it."""
+    start, end = match.span()
+    is_open = text[start + 3] == ")"
+    if is_open and text[start - 1 : start] != "(":
+        return
+    start -= is_open
+    has_one = (
+        start >= 2 and text[start - 2] == "1" and text[start - 1] in " .-" and _is_free(text[:start], start - 2, start)
+    )
+    start -= 2 * has_one
+    if _is_free(text, start, end, "-+"):
+        yield start, end
+
+
+def _said_phone(text: str, match: Matched) -> Iterator[tuple[int, int]]:
+    """Digits that are called a phone number."""
+    if _is_called(_SAID_PHONE, text, match.span()[0]):
+        yield from _phone(text, match)
+
+
+def _is_called(said: re.Pattern[str], text: str, start: int) -> bool:
+    return said.search(text[max(0, start - _SAID_CHARACTERS) : start]) is not None
+
+
 PATTERNS: tuple[Pattern, ...] = (
-    Pattern(
-        "EMAIL", r"[^\s@!\"#$&'()*,/:;<=>?\[\\\]^`{|}~]{1,64}@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z]{2,24}", _email, "@"
-    ),
+    Pattern("EMAIL", r"@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z]{2,24}", _email, "@"),
     Pattern("CARD", r"\d{4,19}(?:[ \-]\d{1,19}){0,40}", _cards, "0"),
     Pattern("IBAN", r"(?i)[A-Z]{2}\d{2}(?:[ \-]?[A-Z0-9]){11,30}", _iban, "0"),
     Pattern("IP", r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", _ip, "."),
     Pattern("IP", r"(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}", _ip, ":"),
-    Pattern("SSN", r"(\d{3}-\d{2}-\d{4}|\d{3} \d{2} \d{4})", _ssn, "0"),
-    Pattern("SSN", r"(?i)(?:ssn|social security)(?: ?(?:number|no\.?))?(?: is|:|=)? {0,2}(\d{9})", _ssn, "0"),
+    Pattern("SSN", r"\d{3}-\d{2}-\d{4}|\d{3} \d{2} \d{4}", _ssn, "0"),
+    Pattern("SSN", r"\d{9}", _said_ssn, "0"),
     Pattern("PHONE", r"(\+\d{1,3}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,4}(?:[ .\-]?\d{2,4}){1,4})", _phone, "+"),
-    Pattern(
-        "PHONE", rf"((?:1{_SEPARATOR})?(?:\(\d{{3}}\) ?|\d{{3}}{_SEPARATOR})\d{{3}}{_SEPARATOR}\d{{4}})", _phone, "0"
-    ),
+    Pattern("PHONE", r"\d{3}(?:\) ?|[ .\-])\d{3}[ .\-]\d{4}", _us_phone, "0"),
     Pattern("PHONE", r"(0\d{2,4}[ /\-]\d{3,4}(?:[ \-]?\d{3,5}))", _phone, "0"),
-    Pattern("PHONE", rf"(?i){_SAID}(\d{{7,15}}|\d{{2,5}}[ .\-]\d{{2,8}}(?:[ .\-]\d{{2,5}})?)", _phone, "0"),
+    Pattern("PHONE", r"\d{7,15}|\d{2,5}[ .\-]\d{2,8}(?:[ .\-]\d{2,5})?", _said_phone, "0"),
     Pattern("PHONE", r"(0\d(?:[ .]\d{2}){4})", _phone, "0"),
     Pattern("KEY", r"(?:sk|pk|rk)[\-_][A-Za-z0-9_\-]{16,200}", _key, "k"),
     Pattern("KEY", r"(?:AKIA|ASIA)[0-9A-Z]{16}", _key, "IA"),

@@ -25,6 +25,8 @@ class Pseudonyms:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._known: dict[tuple[Kind, str], str] = {}
+        self.given: dict[Kind, set[str]] = {}
+        """Pseudonyms given so far, per kind."""
 
     def of(self, kind: Kind, value: str) -> str:
         """The pseudonym of a value; spellings of one value (case, blanks, hyphens) share it."""
@@ -33,6 +35,7 @@ class Pseudonyms:
             spelled = f"{kind}:{one_spelling(kind, value)}".encode("utf-8", "surrogatepass")
             digest = hmac.new(self._key, spelled, lambda: blake2b(digest_size=32)).hexdigest()
             known = self._known[kind, value] = f"<{kind}:{digest[:DIGITS]}>"
+            self.given.setdefault(kind, set()).add(known)
         return known
 
 

@@ -14,9 +14,9 @@ Redacting twice is redacting once: pseudonyms are never read again, and each tex
 from __future__ import annotations
 
 import json
-from collections import Counter
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from optimizer.domain.json import Json, JsonObject
 from optimizer.domain.trace import Span, Trace
@@ -28,6 +28,7 @@ from optimizer.telemetry.pseudonyms import PSEUDONYM, Pseudonyms
 
 REDACTION_VERSION = "1"
 """Changes whenever the same input may be redacted differently; kept in the lineage of whatever was redacted."""
+_WORD = re.compile(r"[^\W_]+")
 _MAX_DEPTH = 200
 _MEMO_SIZE = 20_000
 _MEMO_CHARACTERS = 20_000_000
@@ -38,12 +39,15 @@ class Redactor:
 
     def __init__(self, key: bytes, *, engine: EngineName | None = None) -> None:
         self.engine: EngineName = engine or installed_engine()
-        self.counts: Counter[Kind] = Counter()
-        """Replacements so far, per kind."""
         self.pseudonyms = Pseudonyms(key)
         self._recogniser = Recogniser(self.engine)
         self._memo: dict[str, tuple[Found, ...]] = {}
         self._memo_characters = 0
+
+    @property
+    def counts(self) -> dict[Kind, int]:
+        """Distinct values replaced so far, per kind."""
+        return {kind: len(given) for kind, given in sorted(self.pseudonyms.given.items())}
 
     def text(self, text: str) -> str:
         """Text without personal shapes; JSON in it also without its personal fields."""
@@ -64,7 +68,7 @@ class Redactor:
             for text, kind, is_everywhere in fields.personal_values(value, _MAX_DEPTH):
                 for personal in fields.spread(text, self.kind_of(text, kind)) if is_everywhere else ():
                     known.setdefault(personal.text if personal.is_exact else personal.text.casefold(), personal)
-        return Knowing(redactor=self, known=tuple(known.values()))
+        return Knowing(redactor=self, known=tuple(known.values()), by_word=_by_first_word(known.values()))
 
     def kind_of(self, text: str, kind: Kind) -> Kind:
         """A shape wins over the name of the field, so that a user id that is an e-mail joins with that e-mail."""
@@ -90,6 +94,10 @@ class Knowing:
 
     redactor: Redactor
     known: tuple[Personal, ...]
+    by_word: Mapping[str, tuple[Personal, ...]]
+    """The same by their first word, in small letters."""
+    clean: dict[str, str] = field(default_factory=dict)
+    """Texts redacted so far: a tool's result stands in its span and in the next model call."""
 
     def trace(self, trace: Trace) -> Trace:
         """All spans."""
@@ -117,10 +125,19 @@ class Knowing:
 
     def text(self, text: str, depth: int = _MAX_DEPTH) -> str:
         """One text; one that spells a JSON object or array is redacted as such and spelled again if it changed."""
+        clean = self.clean.get(text)
+        if clean is None:
+            clean = self.clean[text] = self._text(text, depth)
+        return clean
+
+    def _text(self, text: str, depth: int) -> str:
         inside = fields.nested(text) if depth > 0 else None
         if inside is not None:
             clean = self.json(inside, depth - 1)
             return text if clean == inside else json.dumps(clean, ensure_ascii=False)
+        return self._until_nothing_is_found(text)
+
+    def _until_nothing_is_found(self, text: str) -> str:
         while True:
             clean = self._once(text)
             if clean == text:
@@ -156,7 +173,6 @@ class Knowing:
         return value if clean == str(value) else clean
 
     def _pseudonym(self, kind: Kind, value: str) -> str:
-        self.redactor.counts[kind] += 1
         canonical = next((p.canonical for p in self.known if p.text == value.strip() and p.kind == kind), value)
         return self.redactor.pseudonyms.of(kind, canonical)
 
@@ -179,18 +195,28 @@ class Knowing:
 
     def _mentions(self, text: str) -> Iterator[Found]:
         """Where the known personal values stand, as whole words."""
+        if not self.by_word:
+            return
         low = text.lower()
+        words = self.by_word.keys() & set(_WORD.findall(low))
         low = low if len(low) == len(text) else text
-        for personal in self.known:
+        for personal in (personal for word in words for personal in self.by_word[word]):
             where, wanted = (text, personal.text) if personal.is_exact else (low, personal.text.lower())
-            if len(wanted) > len(where):
-                continue
             start = where.find(wanted)
             while start >= 0:
                 end = start + len(wanted)
                 if is_word(text, start, end):
                     yield Found(start, end, personal.kind, personal.canonical)
                 start = where.find(wanted, end)
+
+
+def _by_first_word(known: Iterable[Personal]) -> dict[str, tuple[Personal, ...]]:
+    index: dict[str, tuple[Personal, ...]] = {}
+    for personal in known:
+        first = _WORD.search(personal.text.lower())
+        if first is not None:
+            index[first.group()] = (*index.get(first.group(), ()), personal)
+    return index
 
 
 def is_word(text: str, start: int, end: int) -> bool:

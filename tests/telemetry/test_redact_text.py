@@ -147,9 +147,9 @@ def test_text_with_half_a_surrogate_pair_is_redacted_too(redactor):
     assert rest(redactor.text("\ud800 mia@example.com")) == "\ud800 _"
 
 
-def test_what_was_replaced_is_counted_by_kind():
+def test_distinct_values_are_counted_by_kind():
     redactor = Redactor(KEY)
-    redactor.text("mia@example.com and zoe@example.com, 123-45-6789")
+    redactor.text("mia@example.com and zoe@example.com and MIA@example.com, 123-45-6789")
     assert redactor.counts == {"EMAIL": 2, "SSN": 1}
 
 
