@@ -13,6 +13,7 @@ from optimizer.telemetry.imported import ImportedRun, Problem, Record
 from optimizer.telemetry.limits import UnreadableError
 from optimizer.telemetry.read_hone import is_hone_trace, read_hone_trace
 from optimizer.telemetry.read_messages import is_item_log, is_message_log, read_item_log, read_message_log
+from optimizer.telemetry.read_otlp import OtlpFile, is_otlp
 from optimizer.telemetry.read_tau import is_tau, is_tau2, read_tau, read_tau2
 
 Recognise: TypeAlias = Callable[[Json], bool]
@@ -50,11 +51,15 @@ def import_runs(path: Path) -> Iterator[ImportedRun | Problem]:
 
 def import_file(file: Path, name: str) -> Iterator[ImportedRun | Problem]:
     """All runs of one file; `name` is what problems and runs call it."""
+    spans = OtlpFile()
     for record in records(file, name):
         if isinstance(record, Problem):
             yield record
+        elif is_otlp(record.value):
+            yield from spans.add(record)
         else:
             yield from runs_of(record)
+    yield from spans.runs()
 
 
 def runs_of(record: Record) -> Iterator[ImportedRun | Problem]:
