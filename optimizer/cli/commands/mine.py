@@ -24,7 +24,8 @@ def command(  # noqa: PLR0913 - one argument per option
     """Find what goes wrong in a file or folder of traces: no campaign, no key, no network.
 
     Reads hone's own traces, OpenAI-style message logs, items of the responses API, tau-bench and tau2 results and OTLP
-    JSON Lines, each recognised by itself. Prints failure clusters, the most harmful first, with the first decisive step quoted.
+    JSON Lines, each recognised by itself. Prints failure clusters, the most harmful first, each with its first decisive
+    step quoted.
 
     Personal values become pseudonyms, the same within one run; with --key FILE (or .hone/redaction.key in this folder)
     the same from run to run. Names that occur in free text only are not recognised: look before you share.
