@@ -14,7 +14,7 @@ from optimizer.domain.json import content_hash
 from optimizer.domain.trace import Span
 from optimizer.telemetry.imported import ImportedRun, Origin, Problem
 from optimizer.telemetry.redact import Redactor
-from optimizer.telemetry.redact_run import redacted
+from optimizer.telemetry.redact_run import redacted, redacted_problem
 
 EXAMPLES = 5
 """Runs per kind of failure that are kept whole, for quotations and cases."""
@@ -108,7 +108,7 @@ def mine(
     for one in read:
         heap.files.add(one.origin.file)
         if isinstance(one, Problem):
-            _note(heap, one, is_strict=is_strict)
+            _note(heap, one if redactor is None else redacted_problem(one, redactor), is_strict=is_strict)
         elif one.id in heap.ids:
             heap.counts["duplicates"] += 1
         else:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from optimizer.domain.task import ToolSchema
 from optimizer.telemetry import fields
-from optimizer.telemetry.imported import ImportedRun
+from optimizer.telemetry.imported import ImportedRun, Problem
 from optimizer.telemetry.redact import Knowing, Redactor
 
 
@@ -23,7 +23,10 @@ def redacted(run: ImportedRun, redactor: Redactor) -> ImportedRun:
     verdict = replace(
         run.verdict,
         note=knowing.text(run.verdict.note),
-        checks=tuple(replace(check, detail=knowing.text(check.detail)) for check in run.verdict.checks),
+        checks=tuple(
+            replace(check, name=knowing.text(check.name), detail=knowing.text(check.detail))
+            for check in run.verdict.checks
+        ),
     )
     return replace(
         run,
@@ -34,6 +37,12 @@ def redacted(run: ImportedRun, redactor: Redactor) -> ImportedRun:
         tools=tuple(_tool(tool, knowing) for tool in run.tools),
         trace=knowing.trace(run.trace),
     )
+
+
+def redacted_problem(problem: Problem, redactor: Redactor) -> Problem:
+    """A problem whose words, such as the keys of an unknown record, name nobody."""
+    origin = replace(problem.origin, file=redactor.text(problem.origin.file))
+    return replace(problem, origin=origin, message=redactor.text(problem.message))
 
 
 def _tool(tool: ToolSchema, knowing: Knowing) -> ToolSchema:

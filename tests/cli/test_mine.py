@@ -35,7 +35,7 @@ def test_a_folder_of_foreign_traces_becomes_a_ranked_report(traces):
     said = hone("mine", "traces", cwd=traces.parent, env=NO_KEYS)
     assert said.code == Exit.OK, said.err
     assert "13 runs from 9 files (7 messages, 4 tau2, 1 hone, 1 tau)" in said.out
-    assert "repeated the same failing call  [looping.repeated_call]" in said.out
+    assert "called a tool that does not exist  [tool_selection.hallucinated_tool]" in said.out
     assert "chat/0.json:1  task lost-0  first decisive step: span 1 of 8" in said.out
     assert "| Error: unknown tool track_parcel" in said.out
     assert "day.jsonl:3: no format that is known: an object with nonsense" in said.out
@@ -47,7 +47,7 @@ def test_the_json_report_holds_counts_clusters_cases_and_problems(traces):
     counts = report["counts"]
     assert counts["runs"] == counts["passed"] + counts["failed"] + counts["unknown"]
     assert (counts["looks_failed"], counts["duplicates"], counts["problems"]) == (1, 1, 1)
-    first = next(one for one in report["clusters"] if one["label"] == "looping.repeated_call")
+    first = next(one for one in report["clusters"] if one["label"] == "tool_selection.hallucinated_tool")
     assert first["n_failures"] == 5
     example = first["examples"][0]
     assert (example["file"], example["line"], example["span"]) == ("chat/0.json", 1, 1)

@@ -39,7 +39,7 @@ LOST = [
         message
         for n in range(3)
         for message in (
-            said("assistant", None, tool_calls=[call("track_parcel", call_id=f"c{n}")]),
+            said("assistant", None, tool_calls=[call("track_parcel", f'{{"order_id": "W{n}"}}', f"c{n}")]),
             said("tool", "Error: unknown tool track_parcel", tool_call_id=f"c{n}"),
         )
     ),
