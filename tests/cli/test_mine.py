@@ -22,7 +22,11 @@ def traces(tmp_path) -> Path:
     for n in range(4):
         write(folder, f"chat/{n}.json", {"messages": MESSY, "tools": TOOLS, "passed": False, "id": f"lost-{n}"})
     write(
-        folder, "day.jsonl", {"messages": CHAT, "passed": True}, {"messages": MESSY, "id": "unjudged"}, {"nonsense": 1}
+        folder,
+        "day.jsonl",
+        {"messages": CHAT, "passed": True},
+        {"messages": MESSY, "id": "unjudged"},
+        {"nonsense": 1, "x@example.com": 2},
     )
     write(folder, "day2.jsonl", {"messages": CHAT, "id": "fine"}, {"messages": CHAT, "passed": True})
     write(folder, "tau.json", [TAU])
@@ -38,7 +42,7 @@ def test_a_folder_of_foreign_traces_becomes_a_ranked_report(traces):
     assert "called a tool that does not exist  [tool_selection.hallucinated_tool]" in said.out
     assert "chat/0.json:1  task lost-0  first decisive step: span 1 of 8" in said.out
     assert "| Error: unknown tool track_parcel" in said.out
-    assert "day.jsonl:3: no format that is known: an object with nonsense" in said.out
+    assert "day.jsonl:3: no format that is known: an object with nonsense, <EMAIL:" in said.out
 
 
 def test_the_json_report_holds_counts_clusters_cases_and_problems(traces):
