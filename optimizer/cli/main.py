@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "clusters": "Failure clusters and their life.",
     "suite": "The regression suite.",
     "trace": "One rollout, span by span.",
+    "mine": "Find what goes wrong in a folder of traces: no campaign, no key.",
     "pick": "Cherry-pick candidates onto your branch.",
     "replay": "Estimate the true pass rate of a commit by fresh rollouts.",
     "completion": "Print the shell completion script.",
