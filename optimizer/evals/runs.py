@@ -7,17 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from optimizer.domain.rollout import Rollout
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailingRuns:
-    """What a harness did on a task it was found failing on."""
-
-    n_failing: int
-    n_runs: int
 
 
 class RunBook:

@@ -163,10 +163,12 @@ class Race:
         return self._judge_suite()
 
     def _judge_suite(self, *, n_suite: int = 0) -> bool:
-        """What the suite says so far; silent while no case of it was looked at."""
-        if not self._suite:
-            return True
+        """What the suite says so far; silent while nothing of it is certain."""
         looked_at = tuple(self._case_runs(case) for case in self._contest.suite if case.id in self._suite)
+        if n_suite:  # some cases wait for their repeats
+            looked_at = tuple(runs for runs in looked_at if runs.n_passes or runs.n_runs >= MAX_RUNS)
+        if not looked_at:
+            return True
         verdict = judge_suite(looked_at, required_rate=self._policy.regression_rate, n_suite=n_suite)
         self._evidence = replace(self._evidence, suite=verdict)
         return verdict.is_passed
