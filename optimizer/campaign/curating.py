@@ -64,6 +64,8 @@ class Curator:
         self._evidence = Evidence(journal, sources.benchmark, admitted=settings.evals.admit)
         self._version = manifest_of((), pedigree=sources.pedigree)
         self._accepted: set[str] = set()
+        self._reopened: set[int] = set()
+        """Clusters that came back and have had no accepted edit since."""
         self.tasks = {task.id: task for task in sources.benchmark.tasks() if task.split == "train"}
         """Train tasks by id, made-up ones included."""
         self.holds = self._evidence.holds
@@ -104,9 +106,10 @@ class Curator:
         self._keep(self._suite.observe(runs))
 
     def reopened(self, clusters: Iterable[Cluster], commit: str) -> None:
-        """Say on the cases of clusters that came back that they did, and since when."""
+        """Say once on the cases of clusters that came back that they did, and since when."""
         for cluster in clusters:
-            if cluster.state == "reopened":
+            if cluster.state == "reopened" and cluster.id not in self._reopened:
+                self._reopened.add(cluster.id)
                 since = cluster.reopened_since or commit
                 words = f"cluster {cluster.id} was reopened in batch {cluster.last_seen_batch}, since {since[:12]}"
                 self._keep(self._suite.reopened(cluster.id, words))
@@ -123,6 +126,7 @@ class Curator:
     async def promote(self, tree: str, cluster: Cluster) -> frozenset[str]:
         """What an accepted version now solves reliably joins the regression suite; the solved tasks."""
         self._accepted.add(tree)
+        self._reopened.discard(cluster.id)
         tasks = [self.tasks[task_id] for task_id in cluster.failing_tasks]
         runs = await self._runs(tree, tasks, self._settings.loop.promote_runs)
         cases = self._suite.open_of(cluster.id)

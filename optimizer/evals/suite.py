@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -98,7 +99,7 @@ class Suite:
     def reopened(self, cluster_id: int, words: str) -> tuple[EvalCase, ...]:
         """Say on the cases of a cluster that it was reopened."""
         mine = [case for case in self._cases.values() if case.cluster_id == cluster_id]
-        return tuple(self._put(replace(case, note=f"{words}; {case.note}")) for case in mine if words not in case.note)
+        return tuple(self._put(replace(case, note=f"{words}; {_without_reopening(case.note)}")) for case in mine)
 
     def active(self) -> tuple[EvalCase, ...]:
         """What the gate runs: at most `limit` cases, the cheap layers first, chosen by weight and slices."""
@@ -158,6 +159,11 @@ def drafted(failure: Failure, cluster_id: int, slices: tuple[str, ...]) -> EvalC
         weight=max(LEAST_WEIGHT, failure.severity),
         slices=tuple(dict.fromkeys((*slices, failure.label))),
     )
+
+
+def _without_reopening(note: str) -> str:
+    """The note of a case but for an earlier reopening of its cluster."""
+    return re.sub(r"^cluster \d+ was reopened [^;]*; ", "", note)
 
 
 def _pinned(task_id: str) -> EvalCase:

@@ -243,6 +243,8 @@ async def test_cases_of_a_reopened_cluster_say_so_and_since_when(rig: Rig):
     case = rig.cases()["good"]
     assert case.state == "active"
     assert case.note.startswith("cluster 1 was reopened in batch 9, since abc123;")
+    rig.curator.reopened([cluster(state="reopened", reopened_since="abc123", last_seen_batch=10)], "def")
+    assert rig.cases()["good"] == case
 
 
 async def test_runs_of_accepted_versions_keep_pass_rates_true(rig: Rig):

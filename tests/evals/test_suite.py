@@ -129,12 +129,13 @@ def test_cheap_layers_come_first():
     assert [c.layer for c in suite.active()] == ["deterministic", "behavioural"]
 
 
-def test_cases_of_a_reopened_cluster_say_so_once():
+def test_cases_of_a_reopened_cluster_say_so_and_the_last_time_counts():
     suite = active_suite(case("t1"), case("t2", 2))
     (told,) = suite.reopened(1, "cluster 1 was reopened in batch 7, since abc")
     assert told.state == "active"
     assert told.note.startswith("cluster 1 was reopened in batch 7, since abc; passed 2 of 2")
-    assert suite.reopened(1, "cluster 1 was reopened in batch 7, since abc") == ()
+    (again,) = suite.reopened(1, "cluster 1 was reopened in batch 9, since def")
+    assert again.note.startswith("cluster 1 was reopened in batch 9, since def; passed 2 of 2")
 
 
 @given(n_real=st.integers(0, 12), n_synthetic=st.integers(0, 12), limit=st.integers(1, 20), share=st.floats(0, 0.5))
