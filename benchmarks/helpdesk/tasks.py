@@ -106,8 +106,11 @@ def _introduce(draft: Draft) -> None:
         draft.know(name, reply)
 
 
-def _greet(draft: Draft) -> None:
-    """Names make every first message unique; some customers say their email right away."""
+def _greet(draft: Draft, style: int) -> None:
+    """Names make every first message unique; some customers say their email right away.
+
+    `style` decides where in the message the name stands.
+    """
     who = draft.customer
     text = draft.message
     if draft.number % 5 == 2 and draft.family != "product_question":
@@ -117,13 +120,14 @@ def _greet(draft: Draft) -> None:
         f"{text} Thanks, {who.name}",
         f"Hello! {text} Best, {who.name}",
         f"Good morning, my name is {who.name}. {text}",
-    )[draft.number % 4]
+    )[style % 4]
 
 
-def _case(family: str, draft: Draft) -> Case:
+def complete(family: str, draft: Draft, *, greeting: int) -> Case:
+    """Tell the family's story in a draft, and freeze it."""
     _introduce(draft)
     FAMILIES[family](draft)
-    _greet(draft)
+    _greet(draft, greeting)
     stranger = draft.strangers[0]
     draft.order("pending", draft.pick(), owner=stranger.id)
     draft.order("delivered", draft.pick(), delivered_days=draft.rng.randint(90, 200))
@@ -150,6 +154,6 @@ def cases() -> tuple[Case, ...]:
                     strangers=(next(customers),),
                     order_numbers=order_numbers,
                 )
-                built.append(_case(family, draft))
+                built.append(complete(family, draft, greeting=number))
                 number += 1
     return tuple(built)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from optimizer.domain.budget import Spend
 from optimizer.domain.candidate import Candidate, Decision
+from optimizer.domain.dataset import DatasetVersion
 from optimizer.domain.errors import LedgerError
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
@@ -82,6 +83,10 @@ class Journal:
         """Eval cases as they stand after a change."""
         for case in cases:
             self._ledger.record_case(case, self._batch, self._next())
+
+    def dataset(self, version: DatasetVersion) -> None:
+        """The regression suite has changed; this is what it is now."""
+        self._ledger.record_dataset(version, self._batch, self._next())
 
     def proposed(self, candidate: Candidate, cluster: Cluster) -> None:
         """A candidate is about to be measured."""

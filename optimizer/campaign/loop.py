@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from optimizer.campaign.curating import Curator, Sources
 from optimizer.campaign.journal import Journal
 from optimizer.campaign.keeping import Keeper
 from optimizer.campaign.proposing import Version, Workshop
@@ -20,7 +21,6 @@ from optimizer.domain.errors import BudgetExhaustedError, HarnessError
 from optimizer.domain.failure import Cluster, Failure
 from optimizer.domain.rollout import Purpose, Rollout, RolloutJob
 from optimizer.domain.task import Task
-from optimizer.evals.suite import Suite
 from optimizer.evaluate.evaluator import Evaluator
 from optimizer.evaluate.race import Contest, Outcomes, Race
 from optimizer.gate.decide import Policy, decide
@@ -59,6 +59,9 @@ class Crew:
     evaluator: Evaluator
     budget: Budget
     tasks: tuple[Task, ...]
+    """Train and val tasks."""
+    sources: Sources
+    """What eval cases are checked against."""
     elapsed_s: Callable[[], float]
     """Seconds of all sessions of this campaign so far."""
 
@@ -76,7 +79,7 @@ class Campaign:
         self._book = ClusterBook(
             ClusterRules(fruitless_limit=loop.fruitless_limit, dormant_batches=loop.dormant_batches)
         )
-        self._suite = Suite(limit=loop.suite_limit)
+        self._curator = Curator(crew.journal, crew.evaluator, crew.sources, settings)
         self._n_candidates = 0
         self._n_idle = 0
 
@@ -123,10 +126,11 @@ class Campaign:
         changed = self._book.absorb(self._traffic.n, failures, commit=trunk.version.commit)
         self._crew.journal.batch(self._traffic.n, trunk.version.commit, rollouts, found, self._crew.budget.spent)
         self._crew.journal.clusters(changed)
+        cluster_of = {failure.id: self._book.of(failure) for failure in found}
         for failure in found:
-            cluster_id = self._book.of(failure)
-            self._crew.journal.member(cluster_id, failure)
-            self._crew.journal.cases(self._suite.draft(failure, cluster_id))
+            self._crew.journal.member(cluster_of[failure.id], failure)
+        await self._curator.curate(trunk.version.tree, rollouts, found, cluster_of)
+        self._curator.reopened(changed, trunk.version.commit)
         self._n_idle += 1
 
     def _diagnosed(self, rollout: Rollout) -> Failure | None:
@@ -135,8 +139,9 @@ class Campaign:
     async def _propose(self, trunk: Trunk, cluster: Cluster) -> Candidate | None:
         """Phase C: one candidate for one cluster, or None when nothing usable is offered."""
         self._check_clock()
+        failures = self._curator.cleared(self._book.recent[cluster.id])
         offer = await self._crew.workshop.offer(
-            self._n_candidates + 1, self._traffic.n, trunk.version, cluster, self._book.recent[cluster.id]
+            self._n_candidates + 1, self._traffic.n, trunk.version, cluster, failures
         )
         if offer is None:
             self._crew.journal.clusters(self._book.set_aside(cluster.id, self._traffic.n))
@@ -158,12 +163,13 @@ class Campaign:
             tree=candidate.tree,
             trunk_tree=trunk.version.tree,
             targets=tuple(self._tasks[task_id] for task_id in candidate.proposal.target_tasks),
-            suite=(*self._suite.active(), *self._suite.pinned(self._settings.gate.pin)),
+            suite=self._curator.gating(),
             pinned=frozenset(self._settings.gate.pin),
             record=trunk.record,
             trunk_val=trunk.val,
-            tasks=self._tasks,
+            tasks=self._tasks | self._curator.tasks,
             seed=self._settings.campaign.seed,
+            holds=self._curator.holds,
         )
         return await Race(self._crew.evaluator, self._policy, contest).run()
 
@@ -171,13 +177,14 @@ class Campaign:
         """Keep the commit or set it aside; either way its runs teach us about the trunk."""
         self._crew.journal.judged(candidate, decision, outcomes.rollouts, self._crew.budget.spent)
         self._crew.workshop.remember(candidate.cluster_id, candidate.proposal, decision, trunk.version.tree)
+        await self._curator.learn(trunk.version.tree, outcomes.rollouts)
         is_accepted = decision.verdict == "accept"
         if decision.verdict != "inconclusive":
             changed = self._book.attempted(candidate.cluster_id, self._traffic.n, is_accepted=is_accepted)
             self._crew.journal.clusters(changed)
         if is_accepted:
             commit = self._crew.keeper.accept(candidate, decision, expected_head=trunk.version.commit)
-            self._crew.journal.cases(self._suite.observe(outcomes.suite))
+            self._curator.accepted(outcomes.suite)
             return await self._crowned(trunk, candidate, outcomes, commit)
         self._crew.keeper.set_aside(candidate, decision)
         post = outcomes.evidence.validation
@@ -204,18 +211,9 @@ class Campaign:
 
     async def _promote(self, trunk: Trunk, cluster_id: int, candidate: int) -> None:
         """Phase D: what the accepted version now solves reliably joins the regression suite."""
-        cluster = self._book.get(cluster_id)
-        tasks = [self._tasks[task_id] for task_id in cluster.failing_tasks]
-        runs: dict[str, tuple[int, int]] = {task.id: (0, 0) for task in tasks}
-        for trial in range(self._settings.loop.promote_runs):
-            for rollout in await self._rollouts(trunk.version.tree, tasks, "promote", trial):
-                passes, n = runs[rollout.job.task.id]
-                runs[rollout.job.task.id] = (passes + rollout.is_pass, n + rollout.is_measured)
-        solved = frozenset(task_id for task_id, (passes, n) in runs.items() if n and passes == n)
-        self._crew.journal.clusters(self._book.resolved(cluster_id, solved, candidate=candidate))
         family = self._book.family(cluster_id)
-        promoted = [case for member in family for case in self._suite.promote(member, runs)]
-        self._crew.journal.promoted(cluster, promoted)
+        solved = await self._curator.promote(trunk.version.tree, self._book.get(cluster_id), family)
+        self._crew.journal.clusters(self._book.resolved(cluster_id, solved, candidate=candidate))
 
     async def _rollouts(self, tree: str, tasks: list[Task], purpose: Purpose, trial: int) -> tuple[Rollout, ...]:
         return await self._crew.evaluator.run([self._job(tree, task, purpose, trial) for task in tasks])

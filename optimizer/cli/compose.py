@@ -261,7 +261,10 @@ def _evaluator_settings(settings: Settings) -> EvaluatorSettings:
 
 
 def measured_tasks(benchmark: Benchmark) -> tuple[Task, ...]:
-    """Train and val tasks. The test split stays sealed: nothing but `hone finalize` may open it."""
+    """Train and val tasks. The test split stays sealed: only `hone finalize` may run it.
+
+    What its tasks show first is read on the trusted side, so that no eval case repeats it (`optimizer.evals.openings`).
+    """
     return tuple(task for task in benchmark.tasks() if task.split != "test")
 
 

@@ -10,6 +10,7 @@ from time import monotonic
 
 import anyio
 
+from optimizer.campaign.curating import Sources, taxonomy_hash
 from optimizer.campaign.journal import Event, Journal
 from optimizer.campaign.keeping import Keeper, Signature
 from optimizer.campaign.loop import Campaign, Crew, Ending
@@ -30,6 +31,7 @@ from optimizer.cli.models import proposal_cap
 from optimizer.cli.progress import Narrator
 from optimizer.config.load import settings_hash, to_json
 from optimizer.domain.budget import Budget
+from optimizer.domain.dataset import Pedigree
 from optimizer.domain.errors import BenchmarkError, ConfigError, RepoError
 from optimizer.domain.json import canonical_json
 from optimizer.evals.splits import check_splits
@@ -180,6 +182,10 @@ def _crew(
         evaluator=evaluator,
         budget=budget,
         tasks=measured_tasks(workplace.benchmark),
+        sources=Sources(
+            benchmark=workplace.benchmark,
+            pedigree=Pedigree(splits=header.split_manifest_hash, taxonomy=taxonomy_hash()),
+        ),
         elapsed_s=elapsed_s,
     )
 

@@ -194,6 +194,21 @@ class LoopSection(Section):
     """Whether a version is served recorded answers to requests byte-identical to another's; docs/shared-luck.md."""
 
 
+class EvalsSection(Section):
+    """When a failure becomes an eval case that is believed."""
+
+    verify_runs: Annotated[int, Field(ge=0, le=20)] = 2
+    """Repeats on the harness that failed before a case joins the suite; only those not made anyway are paid for."""
+    flaky_rate: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of those repeats above which passing makes a case flaky: it is quarantined, with the reason."""
+    duplicate_similarity: Annotated[float, Field(gt=0.5, le=1)] = 0.8
+    """Similarity (Jaccard) of two tasks' openings from which the later case is a near-duplicate."""
+    admit: Mapping[Text, Text] = Field(default_factory=dict)
+    """Train tasks whose cases are admitted in spite of a leak or likeness, each with the person who says so."""
+    synthetic_share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of made-up variations in any suite at most; 0 makes none. One costs verify_runs + promote_runs + 1 runs."""
+
+
 class GateSection(Section):
     """How much evidence an edit needs."""
 
@@ -286,6 +301,8 @@ class Settings(Section):
     """Who proposes edits."""
     loop: LoopSection = LoopSection()
     """The pace of the loop."""
+    evals: EvalsSection = EvalsSection()
+    """When a failure becomes an eval case that is believed."""
     gate: GateSection = GateSection()
     """How much evidence an edit needs."""
     rollout: RolloutSection = RolloutSection()

@@ -161,3 +161,20 @@ class SimulatedBenchmark(Protocol):
     def simulated_model(self, *, seed: int) -> Upstream:
         """The stand-in for the agent's model. What it says and costs is simulated, and says so."""
         ...
+
+
+@runtime_checkable
+class CaseSource(Protocol):
+    """A benchmark that helps to keep eval cases: it can show that a task is solvable, and make neighbours of it."""
+
+    async def gold_score(self, task: Task) -> Score | None:
+        """What the gold run of a train task scores; None when there is none. Raises BenchmarkError."""
+        ...
+
+    def variations(self, task: Task, *, n: int, seed: int) -> Sequence[Task]:
+        """At most n made-up neighbours of a train task: other names, amounts, order of facts, equal checks.
+
+        They are train tasks that `open` knows in every process, tagged with the slice `synthetic`, and repeat no task
+        of the benchmark. The same arguments give the same tasks.
+        """
+        ...

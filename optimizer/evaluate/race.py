@@ -1,12 +1,12 @@
-"""The race of one candidate: smoke -> targets -> regression suite -> validation, each stage only if still worth it.
+"""The race of one candidate: smoke -> targets -> regression suite (what is read off first) -> validation.
 
-Cheap and telling stages come first; the gate's pure rules say after every round whether to go on. What the race
-returns is evidence; it decides nothing.
+Each stage is run only if it is still worth it: cheap and telling ones come first, and the gate's pure rules say after
+every round whether to go on. What the race returns is evidence; it decides nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from optimizer.domain.evalcase import EvalCase
@@ -19,6 +19,11 @@ from optimizer.gate.decide import Evidence, Policy
 from optimizer.gate.guard import BLOCK, TrunkRecord, judge_guard, posterior
 from optimizer.gate.suite import MAX_RUNS, CaseRuns, judge_suite
 from optimizer.gate.target import Pair, judge_target
+
+
+async def is_solved(_: EvalCase, rollout: Rollout) -> bool:
+    """A case holds when its whole task is solved."""
+    return rollout.is_pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,8 @@ class Contest:
     tasks: Mapping[str, Task]
     """All train and val tasks by id."""
     seed: int
+    holds: Callable[[EvalCase, Rollout], Awaitable[bool]] = is_solved
+    """Whether a case holds in a measured run of its task; a case of a cheaper layer looks at its own check alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +78,7 @@ class Race:
 
     async def run(self) -> Outcomes:
         """Run stage after stage until one ends the race."""
-        for stage in (self._smoke, self._targets, self._regressions, self._validation):
+        for stage in (self._smoke, self._targets, self._read_off, self._regressions, self._validation):
             if not await stage():
                 break
         return Outcomes(
@@ -119,24 +126,50 @@ class Race:
             is_replayed=candidate.is_pass == trunk.is_pass and self._is_trunks_luck(candidate, trunk),
         )
 
-    async def _regressions(self) -> bool:
-        """Every active case once; what fails is repeated before it counts as broken."""
+    async def _read_off(self) -> bool:
+        """Cases that need no run of their own, code before judges: they are read off the runs of the targets."""
         contest = self._contest
-        if not contest.suite:
-            return True
-        pending = {case.id: case for case in contest.suite}
-        for trial in range(MAX_RUNS):
+        for layer in ("deterministic", "semantic"):
+            for case in (case for case in contest.suite if case.layer == layer):
+                for rollout in self._target_runs(case.task_id):
+                    await self._look(case, rollout)
+            if not self._judge_suite(n_suite=len(contest.suite)):
+                return False
+        return True
+
+    def _target_runs(self, task_id: str) -> list[Rollout]:
+        mine = [r for r in self._rollouts if r.job.tree == self._contest.tree and r.job.task.id == task_id]
+        return list({r.job.id: r for r in mine if r.job.purpose == "target"}.values())
+
+    async def _look(self, case: EvalCase, rollout: Rollout) -> bool:
+        """Count one run of a case."""
+        passes, runs = self._suite.get(case.id, (0, 0))
+        is_held = rollout.is_measured and await self._contest.holds(case, rollout)
+        self._suite[case.id] = (passes + is_held, runs + rollout.is_measured)
+        return is_held
+
+    async def _regressions(self) -> bool:
+        """Every case that nothing has shown to hold yet, once; what fails is repeated before it counts as broken."""
+        contest = self._contest
+        pending = {case.id: case for case in contest.suite if not self._suite.get(case.id, (0, 0))[0]}
+        for trial in range(MAX_RUNS if pending else 0):
             cases = list(pending.values())
             jobs = [self._job(contest.tree, contest.tasks[case.task_id], "suite", trial) for case in cases]
             for case, rollout in zip(cases, await self._run(jobs), strict=True):
-                passes, runs = self._suite.get(case.id, (0, 0))
-                self._suite[case.id] = (passes + rollout.is_pass, runs + rollout.is_measured)
-                if rollout.is_pass:
+                if await self._look(case, rollout):
                     del pending[case.id]
             if not pending:
                 break
-        runs_by_case = tuple(self._case_runs(case) for case in contest.suite)
-        verdict = judge_suite(runs_by_case, required_rate=self._policy.regression_rate)
+        return self._judge_suite()
+
+    def _judge_suite(self, *, n_suite: int = 0) -> bool:
+        """What the suite says so far; silent while nothing of it is certain."""
+        looked_at = tuple(self._case_runs(case) for case in self._contest.suite if case.id in self._suite)
+        if n_suite:  # some cases wait for their repeats
+            looked_at = tuple(runs for runs in looked_at if runs.n_passes or runs.n_runs >= MAX_RUNS)
+        if not looked_at:
+            return True
+        verdict = judge_suite(looked_at, required_rate=self._policy.regression_rate, n_suite=n_suite)
         self._evidence = replace(self._evidence, suite=verdict)
         return verdict.is_passed
 
@@ -149,6 +182,7 @@ class Race:
             n_runs=runs,
             expected=case.pass_rate or 0.0,
             is_pinned=case.task_id in self._contest.pinned,
+            weight=case.weight,
         )
 
     async def _validation(self) -> bool:

@@ -98,7 +98,7 @@ def _verdict(evidence: Evidence, policy: Policy) -> tuple[Verdict, ReasonCode, s
 def _late_verdict(evidence: Evidence, route: ReasonCode) -> tuple[Verdict, ReasonCode, str]:
     suite = evidence.suite
     if suite is not None and not suite.is_passed:
-        return "reject", "suite", f"rejected (regression suite: breaks {', '.join(suite.broken)})"
+        return "reject", "suite", f"rejected (regression suite: breaks {', '.join(suite.named)})"
     if evidence.validation is None:
         return "inconclusive", "stop", "inconclusive (stopped before validation)"
     if evidence.is_admitted:

@@ -17,6 +17,7 @@ import zstandard
 
 from optimizer.domain.budget import BudgetLimits, Spend
 from optimizer.domain.candidate import Candidate, Decision, Proposal
+from optimizer.domain.dataset import DatasetVersion
 from optimizer.domain.errors import LedgerError
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
@@ -273,6 +274,10 @@ class Ledger:
     def record_case(self, case: EvalCase, batch: int, step: int = 0) -> None:
         """Keep a case as it stands after a step of a batch; nothing when it stands as before."""
         self._record_snapshot(schema.EVAL_CASE, rows.case_row(case, batch, step))
+
+    def record_dataset(self, version: DatasetVersion, batch: int, step: int) -> None:
+        """Keep a version of the regression suite."""
+        self._store.record(schema.DATASET, rows.dataset_row(version, batch, step))
 
     # Candidates.
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from optimizer.domain.budget import Spend
+from optimizer.domain.dataset import DatasetVersion
 from optimizer.domain.failure import Cluster
 from optimizer.domain.rollout import Rollout
 from optimizer.domain.trace import Trace
@@ -236,6 +237,11 @@ class LedgerReader:
         """All eval cases as they stand, by id; the regression suite is those in state `active`."""
         with translated(self._path):
             return snapshots.latest_cases(self._database)
+
+    def datasets(self) -> tuple[DatasetVersion, ...]:
+        """All versions of the regression suite, oldest first."""
+        with translated(self._path):
+            return snapshots.datasets(self._database)
 
     # Rollouts and traces.
 

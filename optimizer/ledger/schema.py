@@ -150,6 +150,12 @@ EVAL_CASE = Table(
     key=("id", "batch", "step"),
     is_compact=True,
 )
+DATASET = Table(
+    name="dataset",
+    columns=columns("id TEXT, batch INTEGER, step INTEGER, parent TEXT, entries TEXT, pedigree TEXT"),
+    key=("id",),
+    is_compact=True,
+)
 PROPOSAL = Table(
     name="proposal",
     columns=columns(
@@ -248,6 +254,7 @@ TABLES: tuple[Table, ...] = (
     CLUSTER,
     CLUSTER_MEMBER,
     EVAL_CASE,
+    DATASET,
     PROPOSAL,
     CANDIDATE,
     DECISION,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from optimizer.domain.dataset import DatasetEntry, DatasetVersion, Pedigree
 from optimizer.domain.evalcase import EvalCase, Verification
 from optimizer.domain.failure import Cluster, Failure, FailureContext
 from optimizer.ledger.views import CaseRow, ClusterSnapshot, FailureRow
@@ -40,6 +41,14 @@ def latest_cases(database: sqlite3.Connection) -> tuple[CaseRow, ...]:
     """All eval cases as they stand, by id."""
     rows = database.execute(LATEST_CASES).fetchall()
     return tuple(CaseRow(batch=row["batch"], made_batch=row["made_batch"], case=_case(row)) for row in rows)
+
+
+def datasets(database: sqlite3.Connection) -> tuple[DatasetVersion, ...]:
+    """All versions of the regression suite, oldest first."""
+    if not database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'dataset'").fetchone():
+        return ()  # a ledger of an earlier minor version that no writer has opened since
+    rows = database.execute("SELECT * FROM dataset ORDER BY batch, step").fetchall()
+    return tuple(_dataset(row) for row in rows)
 
 
 def failures_of_batch(database: sqlite3.Connection, batch: int | None, limit: int) -> tuple[FailureRow, ...]:
@@ -79,3 +88,12 @@ def _failure(row: sqlite3.Row) -> FailureRow:
     nested = {"context": FailureContext(**(context | {"tools": tuple(context["tools"])}))}
     failure = Failure(**(fields | nested), check=row["check_name"])
     return FailureRow(batch=row["batch"], cluster_id=row["cluster_id"], failure=failure)
+
+
+def _dataset(row: sqlite3.Row) -> DatasetVersion:
+    entries = tuple(
+        DatasetEntry(case_id=case_id, case_hash=case_hash, task_id=task_id)
+        for case_id, case_hash, task_id in json.loads(row["entries"])
+    )
+    pedigree = Pedigree(**json.loads(row["pedigree"]))
+    return DatasetVersion(id=row["id"], parent=row["parent"], entries=entries, pedigree=pedigree)

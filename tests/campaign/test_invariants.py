@@ -95,7 +95,33 @@ def test_i4_nothing_of_val_or_test_reaches_a_proposer(finished: Finished):
     assert CANARY["test"] not in shown
 
 
-def test_the_test_split_is_never_opened(finished: Finished):
+def test_i4_nothing_of_val_or_test_is_in_any_case_failure_proposal_or_accepted_file(finished: Finished):
+    tables = {"eval_case", "failure", "cluster", "cluster_member", "proposal", "candidate", "dataset"}
+    kept = [repr(row) for row in content_rows(finished.toy.ledger_folder) if row.table in tables]
+    prompt = git(finished.toy.folder, "show", "hone/toy:prompt.md")
+    assert any("eval_case" in row for row in kept)
+    assert "You know" in prompt
+    openings = [f"{canary} {number:02}" for canary in CANARY.values() for number in range(16)]
+    for text in (*kept, *finished.toy.proposer.seen, prompt):
+        assert not re.search(r"\b(val|test)-\d\d\b", text)
+        assert not any(words in text for words in (*CANARY.values(), *openings))
+
+
+def test_cases_of_the_toy_campaign_are_verified_before_they_join_and_every_version_is_kept(finished: Finished):
+    with reader_of(finished.toy) as reader:
+        cases = [row.case for row in reader.suite()]
+        versions = reader.datasets()
+    active = [case for case in cases if case.state == "active"]
+    assert active
+    for case in active:
+        assert case.verification.n_failing >= 2
+        assert case.verification.known_good
+        assert case.verification.leak == ""
+    assert {entry.case_id for entry in versions[-1].entries} == {case.id for case in active}
+    assert all(case.note for case in cases)
+
+
+def test_no_task_of_the_test_split_is_ever_run(finished: Finished):
     rows = content_rows(finished.toy.ledger_folder)
     splits = {dict(row.columns)["split"] for row in rows if row.table == "task"}
     assert splits == {"train", "val"}
@@ -173,6 +199,11 @@ def leftovers(toy: Toy) -> list[str]:
     return found
 
 
+def mount_points() -> list[str]:
+    """Where something is mounted, as this process sees it."""
+    return [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+
+
 def sockets_of(pid: int) -> list[Path]:
     """Socket folders that a process left."""
     return list(Path(tempfile.gettempdir()).glob(f"hone-sockets-{pid}-*"))
@@ -196,7 +227,8 @@ def test_resuming_a_finished_campaign_pays_nothing_and_changes_nothing(finished:
 def test_i8_no_process_mount_or_temporary_folder_outlives_the_campaign(finished: Finished):
     assert leftovers(finished.toy) == []
     assert sockets_of(os.getpid()) == []
-    assert "/hone" not in Path("/proc/self/mounts").read_text()
+    ours = ("hone-sandbox-", "/run/hone", "/harness", "/scratch", str(finished.toy.folder))
+    assert [point for point in mount_points() if any(part in point for part in ours)] == []
 
 
 def test_i9_the_users_tree_index_and_branch_are_byte_identical(finished: Finished):

@@ -22,6 +22,7 @@ from optimizer.domain.model import CallContext, UpstreamReply
 from optimizer.domain.task import Action, Check, Observation, Opening, Score, Submit, Task
 from optimizer.domain.trace import Usage
 from optimizer.ledger.ledger import Ledger
+from optimizer.propose.model_request import request_text
 from optimizer.propose.protocol import ProposalRequest
 from optimizer.repo.harness import HarnessRepo
 
@@ -106,7 +107,7 @@ class ToyProposer:
     n_asked: int = 0
 
     async def propose(self, request: ProposalRequest) -> Proposal | None:
-        self.seen.append(repr(request))
+        self.seen += [repr(request), request_text(request)]
         self.n_asked += 1
         skill = request.cluster.label.rpartition("_")[2]
         prompt, agent = request.files["prompt.md"], request.files["agent.py"]

@@ -12,7 +12,7 @@ from optimizer.domain.rollout import Rollout, RolloutJob
 from optimizer.domain.task import Task
 from optimizer.domain.trace import Usage
 from optimizer.evaluate.evaluator import Evaluator, EvaluatorSettings
-from optimizer.evaluate.race import Contest, Outcomes, Race
+from optimizer.evaluate.race import Contest, Outcomes, Race, is_solved
 from optimizer.gate.decide import Policy, decide
 from optimizer.gate.guard import TrunkRecord
 from tests.evaluate.fakes import FakeExecutor, MemoryLog, rollout_of, tasks
@@ -43,7 +43,7 @@ def trunk_run(task: Task, *, is_pass: bool) -> Rollout:
     return replace(rollout_of(job, "passed" if is_pass else "failed"), trace_sha="sha")
 
 
-async def race(plan, *, suite=(), usage=None, pinned=frozenset()) -> tuple[Outcomes, FakeExecutor]:
+async def race(plan, *, suite=(), usage=None, pinned=frozenset(), holds=is_solved) -> tuple[Outcomes, FakeExecutor]:
     executor = FakeExecutor(plan, usage=usage)
     settings = EvaluatorSettings(concurrency=4, infra_retries=0, max_usd=1, max_tokens=1)
     evaluator = Evaluator(executor, MemoryLog(), Budget(BudgetLimits()), settings)
@@ -59,6 +59,7 @@ async def race(plan, *, suite=(), usage=None, pinned=frozenset()) -> tuple[Outco
         trunk_val={task.id: trunk_run(task, is_pass=val[task.id]) for task in VAL},
         tasks={task.id: task for task in (*TRAIN, *VAL)},
         seed=1,
+        holds=holds,
     )
     return await Race(evaluator, Policy(), contest).run(), executor
 
@@ -96,7 +97,7 @@ async def test_a_broken_stable_case_is_repeated_and_then_rejects_by_name_before_
     outcomes, executor = await race(plan, suite=[case("train5")])
     decision = decide(outcomes.evidence, Policy())
     assert decision.reason_code == "suite"
-    assert "train5" in decision.reason
+    assert "breaks case case-train5 (task train5)" in decision.reason
     assert sum(job.purpose == "suite" for job in executor.executed) == 3
     assert not any(job.purpose == "val" for job in executor.executed)
 
@@ -108,6 +109,45 @@ async def test_a_case_that_passes_on_repeat_is_held():
     outcomes, _ = await race(plan, suite=[case("train5")])
     assert decide(outcomes.evidence, Policy()).verdict == "accept"
     assert outcomes.suite == {"case-train5": (1, 2)}
+
+
+def narrow(task_id: str) -> EvalCase:
+    return replace(case(task_id), id=f"check-{task_id}", layer="deterministic")
+
+
+async def never(_: EvalCase, rollout: Rollout) -> bool:
+    return rollout.job.task.id not in {"train0", "train4"}
+
+
+async def test_a_check_is_read_off_the_runs_of_the_targets_and_rejects_before_the_suite_costs_anything():
+    def plan(job, n):
+        """One target is fixed, so that it takes four rounds to be sure."""
+        return "failed" if job.purpose == "target" and job.task.id != "train1" else fixes_targets(job, n)
+
+    outcomes, executor = await race(plan, suite=[narrow("train0"), case("train5")], holds=never)
+    decision = decide(outcomes.evidence, Policy())
+    assert decision.reason_code == "suite"
+    assert "breaks case check-train0 (task train0)" in decision.reason
+    assert {job.purpose for job in executor.executed} == {"target"}
+    assert outcomes.suite == {"check-train0": (0, 4)}
+
+
+async def test_a_check_that_failed_in_one_run_of_the_targets_is_repeated_before_it_counts():
+    outcomes, executor = await race(fixes_targets, suite=[narrow("train0"), case("train5")], holds=never)
+    assert decide(outcomes.evidence, Policy()).reason_code == "suite"
+    assert [job.task.id for job in executor.executed if job.purpose == "suite"].count("train0") == 3
+    assert outcomes.suite["check-train0"] == (0, 4)
+
+
+async def test_a_check_that_held_in_a_run_of_the_targets_needs_no_run_of_its_own():
+    async def holds(each: EvalCase, rollout: Rollout) -> bool:
+        return each.layer == "deterministic" or rollout.is_pass
+
+    suite = [narrow("train0"), narrow("train4"), case("train5")]
+    outcomes, executor = await race(fixes_targets, suite=suite, holds=holds)
+    assert decide(outcomes.evidence, Policy()).verdict == "accept"
+    assert {job.task.id for job in executor.executed if job.purpose == "suite"} == {"train4", "train5"}
+    assert outcomes.suite["check-train0"][0] > 0
 
 
 async def test_infrastructure_errors_on_validation_enter_neither_side():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from optimizer.gate.decide import Evidence, Policy, decide
@@ -44,6 +46,21 @@ def test_up_to_a_fifth_of_the_suite_may_break_by_default():
     broken = tuple(case(0, 3, task=f"b{i}") for i in range(3))
     assert judge_suite((*held, *broken[:2]), required_rate=0.8).is_passed
     assert not judge_suite((*held, *broken), required_rate=0.8).is_passed
+
+
+def test_a_heavy_case_may_not_break_where_as_many_light_ones_may():
+    light = tuple(replace(case(1, 1, task=f"h{i}"), weight=0.2) for i in range(9))
+    assert judge_suite((*light, replace(case(0, 3), weight=0.2)), required_rate=0.8).is_passed
+    heavy = judge_suite((*light, replace(case(0, 3), weight=1.0)), required_rate=0.8)
+    assert not heavy.is_passed
+    assert heavy.named == ("case t1 (task t1)",)
+    assert "broken: case t1 (task t1)" in heavy.note
+
+
+def test_how_much_may_break_is_counted_over_the_whole_suite_when_a_part_of_it_is_judged_first():
+    assert not judge_suite((case(0, 3),), required_rate=0.8).is_passed
+    assert judge_suite((case(0, 3),), required_rate=0.8, n_suite=5).is_passed
+    assert not judge_suite((case(0, 3), case(0, 3, task="t2")), required_rate=0.8, n_suite=9).is_passed
 
 
 def test_an_accepted_edit_says_route_evidence_and_validation_in_one_sentence():

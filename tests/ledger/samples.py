@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from optimizer.domain.budget import Spend
 from optimizer.domain.candidate import Candidate, Decision, FileEdit, GateCheck, Proposal
+from optimizer.domain.dataset import DatasetEntry, DatasetVersion, Pedigree
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
 from optimizer.domain.recording import RecordedCall
@@ -144,6 +145,15 @@ def case(**changes: object) -> EvalCase:
     return replace(plain, **changes)
 
 
+def dataset(*case_ids: str, parent: str = "") -> DatasetVersion:
+    return DatasetVersion(
+        id=f"dataset of {' '.join(case_ids)} after {parent}",
+        parent=parent,
+        entries=tuple(DatasetEntry(case_id=one, case_hash=f"h-{one}", task_id="t0001") for one in case_ids),
+        pedigree=Pedigree(splits="s1", taxonomy="x1", redaction="r1"),
+    )
+
+
 def proposal(title: str = "Ask before a refund") -> Proposal:
     return Proposal(
         title=title,
@@ -233,6 +243,7 @@ def _record_traffic(ledger: Ledger, batch: int, jobs: tuple[RolloutJob, ...]) ->
     ledger.record_batch(batch, "c" * 40, tuple(e.task.id for e in jobs), tuple(e.id for e in jobs))
     ledger.record_cluster(cluster(n_failures=3 * batch, last_seen_batch=batch), batch, 0)
     ledger.record_case(case(n_runs=batch), batch)
+    ledger.record_dataset(dataset("e0001", parent=f"batch {batch - 1}"), batch, 1)
     yield "batch"
 
 

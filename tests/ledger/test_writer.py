@@ -32,7 +32,7 @@ def test_no_table_lets_a_row_be_changed_removed_or_replaced(recorded: Ledger, fo
         recorded.record_rollout(samples.rollout(samples.job(trial=trial)), samples.trace(1))
     with raw(folder) as database:
         tables = [name for (name,) in database.execute(TABLES)]
-        assert len(tables) == 27
+        assert len(tables) == 28
         for table in tables:
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0, table
@@ -63,6 +63,7 @@ RECORDS: dict[str, Record] = {
     "failure": lambda ledger, v: ledger.record_failure(replace(samples.failure(JOB), cause=f"{v}"), 1),
     "cluster": lambda ledger, v: ledger.record_cluster(samples.cluster(n_failures=v), 1, 0),
     "eval_case": lambda ledger, v: ledger.record_case(samples.case(note=f"{v}"), 1),
+    "dataset": lambda ledger, v: ledger.record_dataset(replace(samples.dataset("e1"), parent=f"{v}"), 1, 0),
     "proposal": lambda ledger, v: ledger.record_proposal(
         ProposalRecord(n=1, batch=1, cluster_id=1, proposal=samples.proposal(title=f"{v}"))
     ),
