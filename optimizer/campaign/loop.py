@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from optimizer.campaign.journal import Journal
 from optimizer.campaign.keeping import Keeper
 from optimizer.campaign.proposing import Version, Workshop
+from optimizer.campaign.steering import Steering
 from optimizer.campaign.traffic import Traffic
 from optimizer.config.settings import Settings
 from optimizer.domain.budget import Budget
@@ -57,6 +58,7 @@ class Crew:
     keeper: Keeper
     evaluator: Evaluator
     budget: Budget
+    steering: Steering
     tasks: tuple[Task, ...]
     elapsed_s: Callable[[], float]
     """Seconds of all sessions of this campaign so far."""
@@ -84,8 +86,10 @@ class Campaign:
         try:
             trunk = await self._baseline()
             while not self._is_exhausted():
+                self._crew.steering.read()
                 await self._mine(trunk)
                 for cluster in self._book.targets(self._settings.loop.candidates_per_batch):
+                    self._crew.steering.read()
                     candidate = await self._propose(trunk, cluster)
                     if candidate is None:
                         continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from optimizer.domain.candidate import Candidate, Decision, FileEdit, GateCheck, Proposal
+from optimizer.domain.dataset import DatasetVersion
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
 from optimizer.domain.json import Json
@@ -91,6 +92,13 @@ def case_row(case: EvalCase, batch: int, step: int) -> Columns:
     columns["check_name"] = columns.pop("check")
     nested = {"slices": dump_json(case.slices), "verification": dump_json(asdict(case.verification))}
     return columns | nested | {"batch": batch, "step": step}
+
+
+def dataset_row(version: DatasetVersion, batch: int, step: int) -> Columns:
+    """Row of `dataset`: one immutable version of the regression suite."""
+    entries: list[Json] = [[entry.case_id, entry.case_hash, entry.task_id] for entry in version.entries]
+    nested = {"entries": dump_json(entries), "pedigree": dump_json(asdict(version.pedigree))}
+    return {"id": version.id, "batch": batch, "step": step, "parent": version.parent, **nested}
 
 
 def proposal_row(record: ProposalRecord, edits: Json, recorded_at: float) -> Columns:

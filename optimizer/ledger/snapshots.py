@@ -39,7 +39,7 @@ def cluster_history(database: sqlite3.Connection, cluster_id: int) -> tuple[Clus
 def latest_cases(database: sqlite3.Connection) -> tuple[CaseRow, ...]:
     """All eval cases as they stand, by id."""
     rows = database.execute(LATEST_CASES).fetchall()
-    return tuple(CaseRow(batch=row["batch"], made_batch=row["made_batch"], case=_case(row)) for row in rows)
+    return tuple(CaseRow(batch=row["batch"], made_batch=row["made_batch"], case=case_of(row)) for row in rows)
 
 
 def failures_of_batch(database: sqlite3.Connection, batch: int | None, limit: int) -> tuple[FailureRow, ...]:
@@ -47,7 +47,7 @@ def failures_of_batch(database: sqlite3.Connection, batch: int | None, limit: in
     where = "" if batch is None else "WHERE f.batch = :batch"
     query = f"{_FAILURES} {where} ORDER BY f.batch DESC, f.id LIMIT :limit"
     rows = database.execute(query, {"batch": batch, "limit": limit}).fetchall()
-    return tuple(_failure(row) for row in rows)
+    return tuple(failure_of(row) for row in rows)
 
 
 def failures_of_cluster(database: sqlite3.Connection, cluster_id: int, limit: int) -> tuple[FailureRow, ...]:
@@ -56,7 +56,7 @@ def failures_of_cluster(database: sqlite3.Connection, cluster_id: int, limit: in
         "SELECT f.*, m.cluster_id FROM cluster_member m JOIN failure f ON f.id = m.failure_id WHERE m.cluster_id = ?"
         " ORDER BY f.batch DESC, f.id LIMIT ?"
     )
-    return tuple(_failure(row) for row in database.execute(query, (cluster_id, limit)).fetchall())
+    return tuple(failure_of(row) for row in database.execute(query, (cluster_id, limit)).fetchall())
 
 
 def _cluster(row: sqlite3.Row) -> Cluster:
@@ -64,7 +64,8 @@ def _cluster(row: sqlite3.Row) -> Cluster:
     return Cluster(**(fields | {"failing_tasks": tuple(json.loads(row["failing_tasks"]))}))
 
 
-def _case(row: sqlite3.Row) -> EvalCase:
+def case_of(row: sqlite3.Row) -> EvalCase:
+    """A row of `eval_case`."""
     fields = {name: row[name] for name in EvalCase.__dataclass_fields__ if name != "check"}
     nested = {
         "slices": tuple(json.loads(row["slices"])),
@@ -73,7 +74,8 @@ def _case(row: sqlite3.Row) -> EvalCase:
     return EvalCase(**(fields | nested), check=row["check_name"])
 
 
-def _failure(row: sqlite3.Row) -> FailureRow:
+def failure_of(row: sqlite3.Row) -> FailureRow:
+    """A row of `failure` with its cluster's id."""
     fields = {name: row[name] for name in Failure.__dataclass_fields__ if name != "check"}
     context = json.loads(row["context"])
     nested = {"context": FailureContext(**(context | {"tools": tuple(context["tools"])}))}
