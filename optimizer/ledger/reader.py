@@ -227,8 +227,12 @@ class LedgerReader:
             history = snapshots.cluster_history(self._database, cluster_id)
             if not history:
                 return None
+            latest = history[-1].cluster
             return ClusterDetail(
-                cluster=history[-1].cluster,
+                cluster=latest,
+                absorbed=snapshots.absorbed_by(self._database, cluster_id),
+                resolution_rate=latest.resolution_rate,
+                is_one_off=latest.is_one_off,
                 history=history,
                 failures=snapshots.failures_of_cluster(self._database, cluster_id, 100),
                 candidates=candidates.candidate_page(

@@ -30,16 +30,44 @@ def latest_clusters(database: sqlite3.Connection) -> tuple[Cluster, ...]:
     return tuple(_cluster(row) for row in database.execute(LATEST_CLUSTERS).fetchall())
 
 
+def latest_cluster(database: sqlite3.Connection, cluster_id: int) -> Cluster | None:
+    """One cluster as it stands; None when there is none of this number."""
+    query = "SELECT * FROM cluster WHERE id = ? ORDER BY batch DESC, step DESC LIMIT 1"
+    row = database.execute(query, (cluster_id,)).fetchone()
+    return None if row is None else _cluster(row)
+
+
 def cluster_history(database: sqlite3.Connection, cluster_id: int) -> tuple[ClusterSnapshot, ...]:
     """Every change of a cluster, oldest first."""
     rows = database.execute("SELECT * FROM cluster WHERE id = ? ORDER BY batch, step", (cluster_id,)).fetchall()
     return tuple(ClusterSnapshot(batch=row["batch"], step=row["step"], cluster=_cluster(row)) for row in rows)
 
 
+def absorbed_by(database: sqlite3.Connection, cluster_id: int) -> tuple[int, ...]:
+    """Clusters that stand merged into this one, by number."""
+    query = (
+        "SELECT DISTINCT id FROM cluster c WHERE parent = ?1 AND ?1 ="
+        " (SELECT parent FROM cluster l WHERE l.id = c.id ORDER BY batch DESC, step DESC LIMIT 1) ORDER BY id"
+    )
+    return tuple(row["id"] for row in database.execute(query, (cluster_id,)).fetchall())
+
+
 def latest_cases(database: sqlite3.Connection) -> tuple[CaseRow, ...]:
     """All eval cases as they stand, by id."""
     rows = database.execute(LATEST_CASES).fetchall()
-    return tuple(CaseRow(batch=row["batch"], made_batch=row["made_batch"], case=case_of(row)) for row in rows)
+    cases = ((row, case_of(row)) for row in rows)
+    return tuple(
+        CaseRow(batch=row["batch"], made_batch=row["made_batch"], case=case, pass_rate=case.pass_rate)
+        for row, case in cases
+    )
+
+
+def cases_of_tasks(database: sqlite3.Connection, task_ids: frozenset[str]) -> tuple[EvalCase, ...]:
+    """Cases of some tasks that are in the regression suite, or were, as they stand; by id."""
+    if not task_ids:
+        return ()
+    rows = latest_cases(database)
+    return tuple(r.case for r in rows if r.case.task_id in task_ids and r.case.state not in {"candidate", "verified"})
 
 
 def failures_of_batch(database: sqlite3.Connection, batch: int | None, limit: int) -> tuple[FailureRow, ...]:
