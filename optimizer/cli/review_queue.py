@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +70,14 @@ def send_answer(folder: Path, row: ReviewRow, answer: str, *, note: str, who: st
     except ValidationError as error:
         raise ConfigError(f"the note cannot be sent: {error.errors(include_url=False)[0]['msg']}") from error
     return send(folder, "review", payload, who=who)
+
+
+def person() -> str:
+    """Who sits at the terminal; the number of a user that has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def queue_lines(queue: Sequence[QueuedItem]) -> Iterator[str]:

@@ -149,7 +149,7 @@ EVAL_CASE = Table(
         "layer TEXT, weight REAL, slices TEXT, synthetic_of TEXT?, prefix INTEGER?, verification TEXT"
     ),
     key=("id", "batch", "step"),
-    indexes=("cluster_id, id", "failure_id, id"),
+    indexes=("cluster_id, id", "failure_id, id", "task_id, id"),
     is_compact=True,
 )
 DATASET = Table(

@@ -20,6 +20,12 @@ _LATEST = """
 """
 LATEST_CLUSTERS = _LATEST.format(table="cluster")
 LATEST_CASES = _LATEST.format(table="eval_case")
+_CASES_OF_TASK = """
+    SELECT t.* FROM (SELECT DISTINCT id FROM eval_case WHERE task_id = ?) ids
+    JOIN eval_case t ON t.id = ids.id AND (t.batch, t.step) =
+        (SELECT batch, step FROM eval_case WHERE id = ids.id ORDER BY batch DESC, step DESC LIMIT 1)
+    ORDER BY t.id
+"""
 _FAILURES = (
     "SELECT f.*, (SELECT min(cluster_id) FROM cluster_member WHERE failure_id = f.id) AS cluster_id FROM failure f"
 )
@@ -63,11 +69,10 @@ def latest_cases(database: sqlite3.Connection) -> tuple[CaseRow, ...]:
 
 
 def cases_of_tasks(database: sqlite3.Connection, task_ids: frozenset[str]) -> tuple[EvalCase, ...]:
-    """Cases of some tasks that are in the regression suite, or were, as they stand; by id."""
-    if not task_ids:
-        return ()
-    rows = latest_cases(database)
-    return tuple(r.case for r in rows if r.case.task_id in task_ids and r.case.state not in {"candidate", "verified"})
+    """Cases of some tasks that are in the regression suite, or were, as they stand; by task and id."""
+    rows = [database.execute(_CASES_OF_TASK, (task_id,)).fetchall() for task_id in sorted(task_ids)]
+    cases = (case_of(row) for found in rows for row in found)
+    return tuple(case for case in cases if case.state not in {"candidate", "verified"})
 
 
 def failures_of_batch(database: sqlite3.Connection, batch: int | None, limit: int) -> tuple[FailureRow, ...]:

@@ -67,6 +67,12 @@ def test_a_version_is_shown_by_its_number_or_the_beginning_of_its_hash(folder: P
     assert "x3" in of(folder, "dataset", "show", version).out
 
 
+def test_options_may_stand_before_the_verb(folder: Path) -> None:
+    said = hone("dataset", "-C", str(folder), "--json", "show", "1", cwd=folder.parent)
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["dataset"]["n"] == 1
+
+
 def test_the_difference_of_two_versions_gives_reasons(folder: Path) -> None:
     first = json.loads(of(folder, "dataset", "diff", "1", "2", "--json").out)
     assert [change["case_id"] for change in first["added"]] == ["e0002", "e0003"]

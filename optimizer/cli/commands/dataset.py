@@ -21,7 +21,8 @@ def command(ctx: click.Context, folder: Path, campaign: str | None, as_json: boo
     Without a verb they are listed, oldest first. VERSION is a hash, the beginning of one, a number such as 3, `latest`
     or, to compare with, `empty`.
     """
-    if ctx.invoked_subcommand is not None:
+    if ctx.invoked_subcommand is not None:  # what is said before the verb holds for the verb
+        ctx.default_map = {ctx.invoked_subcommand: {"folder": folder, "campaign": campaign, "as_json": as_json}}
         return
     from optimizer.cli.datasets import list_lines
     from optimizer.cli.jsonable import print_json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     from optimizer.cli.jsonable import print_json
     from optimizer.cli.reading import open_reader
-    from optimizer.cli.review_queue import item_lines, queue_lines, queue_of, send_answer
+    from optimizer.cli.review_queue import item_lines, person, queue_lines, queue_of, send_answer
 
     if answer is not None and item is None:
         raise ConfigError("an answer needs the ID of a question: `hone review` lists those that are open")
@@ -53,7 +52,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     if item is None or answer is None:
         _show(queue, queue_lines(queue) if item is None else item_lines(queue[0]), is_one=bool(item), as_json=as_json)
         return
-    sent = send_answer(reader.folder, queue[0].row, answer, note=note, who=getpass.getuser())
+    sent = send_answer(reader.folder, queue[0].row, answer, note=note, who=person())
     is_alive = status.state in {"running", "stale"}
     when = "between two steps" if is_alive else "when `hone resume` goes on: no session is alive now"
     if as_json:
