@@ -45,7 +45,7 @@ def chosen(rows: Sequence[DatasetRow], asked: str) -> DatasetRow:
 
 def compared(reader: LedgerReader, older: str, newer: str) -> DatasetChanges:
     """What lies between two versions. Raises LedgerError like `chosen`."""
-    rows = reader.datasets()
+    rows = reader.dataset_rows()
     one, other = (EMPTY if asked.strip().lower() == "empty" else chosen(rows, asked) for asked in (older, newer))
     return changes(one.version, other.version, then=_standing(reader, one, other), now=_standing(reader, other, one))
 

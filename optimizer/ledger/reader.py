@@ -257,7 +257,7 @@ class LedgerReader:
         with translated(self._path):
             return lineage.lineage_of(self._database, subject, limit)
 
-    def datasets(self) -> tuple[DatasetRow, ...]:
+    def dataset_rows(self) -> tuple[DatasetRow, ...]:
         """All versions of the regression suite, oldest first."""
         with translated(self._path):
             return datasets.dataset_rows(self._database)

@@ -70,7 +70,7 @@ def test_a_ledger_from_before_these_tables_is_read_and_gets_them_when_it_is_writ
         database.commit()
     sent = send(folder, "review", ReviewPayload(item="ab12ab12", answer="yes"), who="ann")
     with LedgerReader.open(folder) as reader:
-        assert (reader.datasets(), reader.reviews(), reader.review("ab")) == ((), (), None)
+        assert (reader.dataset_rows(), reader.reviews(), reader.review("ab")) == ((), (), None)
         assert reader.unread(read_all(folder)) == (sent,)
     with Ledger.open(folder) as again:
         again.reviews.open_item(ASKED, 1, 1, is_waiting=True)
@@ -89,7 +89,7 @@ def test_a_dataset_version_shows_its_cases_as_they_stood_when_it_was_made(ledger
     ledger.record_case(replace(made, state="quarantined", note="flaky"), 2, 8)
     ledger.record_dataset(samples.dataset(2, cases=("e0001", "gone")), 2, 9)
     with LedgerReader.open(folder) as reader:
-        first, second = reader.datasets()
+        first, second = reader.dataset_rows()
         (then,) = reader.dataset_cases(first)
         now, gone = reader.dataset_cases(second)
         assert then.trace_sha == reader.rollout(of.id).trace_sha

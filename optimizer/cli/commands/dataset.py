@@ -29,7 +29,7 @@ def command(ctx: click.Context, folder: Path, campaign: str | None, as_json: boo
     from optimizer.cli.reading import open_reader
 
     with open_reader(folder, campaign) as reader:
-        rows = reader.datasets()
+        rows = reader.dataset_rows()
     if as_json:
         print_json(rows)
         return
@@ -49,7 +49,7 @@ def show(version: str, folder: Path, campaign: str | None, as_json: bool) -> Non
     from optimizer.cli.reading import open_reader
 
     with open_reader(folder, campaign) as reader:
-        dataset = chosen(reader.datasets(), version)
+        dataset = chosen(reader.dataset_rows(), version)
         cases = reader.dataset_cases(dataset)
     if as_json:
         print_json({"dataset": dataset, "cases": cases})
@@ -100,7 +100,7 @@ def export(version: str, output: Path, force: bool, folder: Path, campaign: str 
     from optimizer.cli.reading import open_reader
 
     with open_reader(folder, campaign) as reader:
-        dataset = chosen(reader.datasets(), version)
+        dataset = chosen(reader.dataset_rows(), version)
         n_written, n_left_out = write_export(reader, dataset, output, is_forced=force)
     left_out = f"; {n_left_out} that are not known as train cases are left out" if n_left_out else ""
     click.echo(f"{n_written} cases of {dataset.version.id[:12]} in {output}{left_out}", err=True)
