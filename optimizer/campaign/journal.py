@@ -15,13 +15,17 @@ from optimizer.domain.dataset import DatasetVersion
 from optimizer.domain.errors import LedgerError
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
+from optimizer.domain.review import ReviewAnswer, ReviewItem
 from optimizer.domain.rollout import Rollout
 from optimizer.domain.trace import Trace
 from optimizer.gate.guard import TrunkRecord
+from optimizer.ledger.control import Mail
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.records import TaskResult, TrunkEstimate
 
-EventKind = Literal["baseline", "batch", "proposed", "accepted", "rejected", "inconclusive", "promoted", "ended"]
+EventKind = Literal[
+    "baseline", "batch", "proposed", "accepted", "rejected", "inconclusive", "promoted", "review", "control", "ended"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,7 @@ class Journal:
         self._seq = 0
         self._batch = 0
         self._n_trunks = 0
+        self._n_reads = 0
 
     def trace(self, rollout: Rollout) -> Trace:
         """The trace of a recorded rollout."""
@@ -87,6 +92,25 @@ class Journal:
     def dataset(self, version: DatasetVersion) -> None:
         """The regression suite has changed; this is what it is now."""
         self._ledger.record_dataset(version, self._batch, self._next())
+
+    def mail(self) -> Mail:
+        """Wishes that reached the campaign since the last step, recorded as taken at this one."""
+        self._n_reads += 1
+        return self._ledger.control.take(self._n_reads, self._batch, self._seq)
+
+    def wished(self, text: str) -> None:
+        """What became of a wish."""
+        self._say("control", text)
+
+    def asked(self, item: ReviewItem, *, is_waiting: bool) -> None:
+        """A question came up for the first time."""
+        self._ledger.reviews.open_item(item, self._batch, self._next(), is_waiting=is_waiting)
+        if is_waiting:
+            self._say("review", f"{item.question} Until `hone review {item.id}` says otherwise: {item.cautious}")
+
+    def answered(self, answer: ReviewAnswer, ordinal: int) -> None:
+        """A question has answer number `ordinal`, which is in force from now on."""
+        self._ledger.reviews.answer(answer, ordinal, self._batch, self._next())
 
     def proposed(self, candidate: Candidate, cluster: Cluster) -> None:
         """A candidate is about to be measured."""

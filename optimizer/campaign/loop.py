@@ -13,6 +13,7 @@ from optimizer.campaign.curating import Curator, Sources
 from optimizer.campaign.journal import Journal
 from optimizer.campaign.keeping import Keeper
 from optimizer.campaign.proposing import Version, Workshop
+from optimizer.campaign.steering import Steering
 from optimizer.campaign.traffic import Traffic
 from optimizer.config.settings import Settings
 from optimizer.domain.budget import Budget
@@ -58,6 +59,7 @@ class Crew:
     keeper: Keeper
     evaluator: Evaluator
     budget: Budget
+    steering: Steering
     tasks: tuple[Task, ...]
     """Train and val tasks."""
     sources: Sources
@@ -88,8 +90,10 @@ class Campaign:
         try:
             trunk = await self._baseline()
             while not self._is_exhausted():
+                self._crew.steering.read()
                 await self._mine(trunk)
                 for cluster in self._book.targets(self._settings.loop.candidates_per_batch):
+                    self._crew.steering.read()
                     candidate = await self._propose(trunk, cluster)
                     if candidate is None:
                         continue

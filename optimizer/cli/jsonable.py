@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 
 import click
 
+from optimizer.domain.failure import Cluster
 from optimizer.domain.json import Json
 
 
@@ -24,6 +25,18 @@ def jsonable(value: object) -> Json:
     if isinstance(value, list | tuple | set | frozenset):
         return [jsonable(part) for part in value]
     return str(value)
+
+
+def cluster_json(cluster: Cluster) -> Json:
+    """A cluster with what follows from its fields."""
+    spelled = jsonable(cluster)
+    assert isinstance(spelled, dict)
+    return {
+        **spelled,
+        "resolution_rate": cluster.resolution_rate,
+        "is_one_off": cluster.is_one_off,
+        "priority": cluster.priority,
+    }
 
 
 def print_json(value: object) -> None:

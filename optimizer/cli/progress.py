@@ -21,6 +21,8 @@ MARKS = {
     "rejected": "x",
     "inconclusive": "~",
     "promoted": "^",
+    "review": "?",
+    "control": ">",
     "ended": ".",
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from optimizer.cli.progress import clock
 from optimizer.cli.terminal import plain
+from optimizer.domain.candidate import Decision
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster
 from optimizer.ledger.views import CandidateDetail, CandidateRow, CaseRow, ClusterDetail, StatusView
@@ -87,6 +88,10 @@ def detail_lines(detail: CandidateDetail) -> Iterator[str]:
     row, proposal, decision = detail.row, detail.proposal, detail.decision
     yield f"candidate {row.n}  {row.status}  {row.title}"
     yield f"  cluster   {row.cluster_id}   batch {row.batch}   proposer {row.proposer}   rung {row.rung or '-'}"
+    if detail.cluster is not None:
+        cluster = detail.cluster
+        solved = f"{cluster.n_resolved} of {cluster.n_failures} failures solved"
+        yield f"            {cluster.name} [{cluster.label}], {cluster.state}, {solved}{_standing(cluster)}"
     yield f"  commit    {detail.accepted_commit or row.commit or '-'}"
     if proposal is not None:
         yield from _wrapped("  why       ", proposal.hypothesis)
@@ -95,37 +100,63 @@ def detail_lines(detail: CandidateDetail) -> Iterator[str]:
             yield from _wrapped("  risks     ", proposal.predicted_risks)
     yield from _wrapped("  decision  ", row.reason or "not decided yet")
     if decision is not None:
-        yield "  gate"
-        for check in decision.checks:
-            mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.is_passed]
-            yield f"    {mark} {check.name:<17} {check.note}"
-        yield f"  fixed     {', '.join(decision.fixed) or '-'}"
-        yield f"  broke     {', '.join(decision.broken) or '-'}"
-        usd = "unknown" if decision.usage.usd is None else f"${decision.usage.usd:.4f}"
-        yield f"  cost      {decision.n_rollouts} rollouts, {decision.usage.tokens:,} tokens, {usd}"
+        yield from _decision_lines(decision)
+    for case in detail.broken_cases:
+        yield f"  broke case {case.id}  {case.check} on {case.task_id} ({case.state})"
     if detail.diff:
         yield ""
         yield plain(detail.diff).rstrip("\n")
 
 
+def _decision_lines(decision: Decision) -> Iterator[str]:
+    yield "  gate"
+    for check in decision.checks:
+        mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.is_passed]
+        yield f"    {mark} {check.name:<17} {check.note}"
+    yield f"  fixed     {', '.join(decision.fixed) or '-'}"
+    yield f"  broke     {', '.join(decision.broken) or '-'}"
+    usd = "unknown" if decision.usage.usd is None else f"${decision.usage.usd:.4f}"
+    yield f"  cost      {decision.n_rollouts} rollouts, {decision.usage.tokens:,} tokens, {usd}"
+
+
 def cluster_lines(clusters: Sequence[Cluster]) -> Iterator[str]:
-    """One line a cluster, the most pressing first."""
-    yield "  id  state      failing  seen  tried  severity  name"
-    for cluster in sorted(clusters, key=lambda c: (-c.priority, c.id)):
+    """One line a cluster, the most pressing first; then those seen once, then those that were merged into another."""
+    yield "  id  state      failing  seen  solved  tried  severity  name"
+    for cluster in sorted(clusters, key=lambda c: (c.parent is not None, c.is_one_off, -c.priority, c.id)):
         yield (
             f"  {cluster.id:<3} {cluster.state:<10} {len(cluster.failing_tasks):>7} {cluster.n_failures:>5}"
-            f" {cluster.n_attempts:>6}  {cluster.severity:>8.2f}  {cluster.name} [{cluster.label}]"
+            f" {cluster.resolution_rate:>7.0%} {cluster.n_attempts:>6}  {cluster.severity:>8.2f}"
+            f"  {cluster.name} [{cluster.label}]{_standing(cluster)}"
         )
+
+
+def _standing(cluster: Cluster) -> str:
+    """What is special about a cluster, in a few words."""
+    words = []
+    if cluster.parent is not None:
+        words.append(f"merged into k{cluster.parent}")
+    if cluster.is_one_off:
+        words.append("one-off")
+    if cluster.resolved_by is not None:
+        words.append(f"resolved by {cluster.resolved_by}")
+    if cluster.reopened_since is not None:
+        words.append(f"seen again since {cluster.reopened_since[:10]}")
+    return f"  ({', '.join(words)})" if words else ""
 
 
 def cluster_detail_lines(detail: ClusterDetail) -> Iterator[str]:
     """One cluster with its life."""
-    yield from cluster_lines([detail.cluster])
+    cluster = detail.cluster
+    yield from cluster_lines([cluster])
+    yield f"  solved    {cluster.n_resolved} of {cluster.n_failures} failures by accepted edits"
+    if detail.absorbed:
+        yield f"  absorbed  {', '.join(f'k{each}' for each in detail.absorbed)}"
     yield ""
     yield "  life"
     for snapshot in detail.history:
-        cluster = snapshot.cluster
-        yield f"    batch {snapshot.batch:<4} {cluster.state:<10} {len(cluster.failing_tasks)} tasks failing"
+        then = snapshot.cluster
+        merged = "" if then.parent is None else f", merged into k{then.parent}"
+        yield f"    batch {snapshot.batch:<4} {then.state:<10} {len(then.failing_tasks)} tasks failing{merged}"
     yield "  latest failures"
     for row in detail.failures[:10]:
         yield f"    {row.failure.task_id:<22} {one_line(row.failure.symptom, 60)}  (rollout {row.failure.rollout_id})"
@@ -137,12 +168,31 @@ def cluster_detail_lines(detail: ClusterDetail) -> Iterator[str]:
 
 def suite_lines(rows: Sequence[CaseRow]) -> Iterator[str]:
     """The regression suite and what waits for it."""
-    yield "  state        pass rate  task                    cluster  since batch  note"
+    yield "  state        pass rate  layer          weight  task                    cluster  since batch  note"
     for row in sorted(rows, key=_case_order):
         case = row.case
         rate = "-" if case.pass_rate is None else f"{case.n_passes}/{case.n_runs}"
-        where = f"{case.task_id:<22}  {case.cluster_id:>7}  {row.made_batch:>11}"
-        yield f"  {case.state:<12} {rate:>9}  {where}  {case.note}"
+        what = f"{case.layer:<13} {case.weight:>7g}  {case.task_id:<22}  {case.cluster_id:>7}"
+        yield f"  {case.state:<12} {rate:>9}  {what}  {row.made_batch:>11}  {_case_note(case)}"
+
+
+def _case_note(case: EvalCase) -> str:
+    """Why it is in its state, and what was done to believe it."""
+    checked = case.verification
+    words = [case.note] if case.note else []
+    if checked.n_failing_runs:
+        words.append(f"failed {checked.n_failing} of {checked.n_failing_runs} on the harness it is from")
+    if checked.known_good:
+        words.append(f"accepts {checked.known_good}")
+    if checked.nearest_case and checked.similarity:
+        words.append(f"like {checked.nearest_case} by {checked.similarity:.2f}")
+    if checked.leak:
+        words.append(f"shares with val or test: {one_line(checked.leak, 60)!r}")
+    if checked.overridden_by:
+        words.append(f"admitted by {checked.overridden_by}")
+    if case.synthetic_of is not None:
+        words.append(f"made up from {case.synthetic_of}")
+    return "; ".join(words)
 
 
 def _case_order(row: CaseRow) -> tuple[int, str]:

@@ -11,10 +11,12 @@ from time import monotonic
 import anyio
 
 from optimizer.campaign.curating import Sources, taxonomy_hash
-from optimizer.campaign.journal import Event, Journal
+from optimizer.campaign.journal import Journal
 from optimizer.campaign.keeping import Keeper, Signature
 from optimizer.campaign.loop import Campaign, Crew, Ending
 from optimizer.campaign.proposing import Brief, Version, Workshop
+from optimizer.campaign.reviewing import ReviewDesk
+from optimizer.campaign.steering import Steering
 from optimizer.cli.compose import (
     Watchers,
     Workplace,
@@ -43,7 +45,6 @@ from optimizer.ledger.header import CampaignHeader
 from optimizer.ledger.ledger import Ledger
 
 HEARTBEAT_S = 5.0
-Watch = Callable[[Event], None]
 
 
 def begin(workplace: Workplace, *, now: datetime | None = None) -> Ledger:
@@ -122,7 +123,7 @@ async def work(workplace: Workplace, ledger: Ledger, narrator: Narrator) -> Endi
     try:
         watchers = Watchers(note=narrator.note, rollout=narrator.rollout)
         async with evaluator_of(workplace, ledger, budget, watchers) as evaluator, _heart(ledger):
-            crew = _crew(workplace, ledger, budget, evaluator, narrator.event, lambda: before_s + monotonic() - started)
+            crew = _crew(workplace, ledger, budget, evaluator, narrator, lambda: before_s + monotonic() - started)
             ending = await Campaign(crew, workplace.settings, policy_of(workplace)).run()
     except BaseException as error:
         ledger.end_session("interrupted" if _is_interruption(error) else "failed")
@@ -151,7 +152,7 @@ def _crew(
     ledger: Ledger,
     budget: Budget,
     evaluator: Evaluator,
-    watch: Watch,
+    narrator: Narrator,
     elapsed_s: Callable[[], float],
 ) -> Crew:
     settings, header = workplace.settings, ledger.header
@@ -175,8 +176,11 @@ def _crew(
         signature=signature,
         base=Version(commit=header.base_commit, tree=header.base_tree),
     )
+    journal = Journal(ledger, narrator.event)
+    desk = ReviewDesk(journal, mode=settings.review.mode, always_ask=frozenset(settings.review.always_ask))
     return Crew(
-        journal=Journal(ledger, watch),
+        journal=journal,
+        steering=Steering(journal, desk, narrator.note),
         workshop=workshop,
         keeper=Keeper(workplace.repo, ledger, signature),
         evaluator=evaluator,

@@ -224,6 +224,17 @@ class GateSection(Section):
     """Ids of tasks that must keep passing whatever else improves."""
 
 
+class ReviewSection(Section):
+    """Which questions wait for a person; `hone review` lists and answers them."""
+
+    mode: Literal["auto", "human"] = "auto"
+    """`auto`: the default answer applies at once; `human`: the loop takes the cautious choice until someone answers."""
+    always_ask: Annotated[
+        tuple[Literal["cluster_merge", "label", "case", "taxonomy", "judge_conflict"], ...], Strict(strict=False)
+    ] = ()
+    """Kinds of questions that wait for a person in mode `auto` too."""
+
+
 class RolloutSection(Section):
     """Limits of one rollout; reaching one ends it."""
 
@@ -305,6 +316,8 @@ class Settings(Section):
     """When a failure becomes an eval case that is believed."""
     gate: GateSection = GateSection()
     """How much evidence an edit needs."""
+    review: ReviewSection = ReviewSection()
+    """Which questions wait for a person."""
     rollout: RolloutSection = RolloutSection()
     """Limits of one rollout."""
     sandbox: SandboxSection = SandboxSection()

@@ -8,6 +8,7 @@ from typing import get_args
 from optimizer.domain.candidate import Verdict
 from optimizer.ledger.codec import SqlValue
 from optimizer.ledger.nouns import Nouns
+from optimizer.ledger.snapshots import cases_of_tasks, latest_cluster
 from optimizer.ledger.views import (
     AcceptedRow,
     CandidateDetail,
@@ -152,6 +153,8 @@ def candidate_detail(database: sqlite3.Connection, nouns: Nouns, n: int) -> Cand
     results = database.execute(
         "SELECT * FROM task_result WHERE candidate = ? ORDER BY split, task_id, purpose, trial", (n,)
     )
+    measured = tuple(result_row(found) for found in results.fetchall())
+    failed_in_suite = frozenset(each.task_id for each in measured if each.purpose == "suite" and not each.is_passed)
     return CandidateDetail(
         row=row,
         proposal=record.proposal,
@@ -159,7 +162,9 @@ def candidate_detail(database: sqlite3.Connection, nouns: Nouns, n: int) -> Cand
         proposal_usage=record.usage,
         diff=None if candidate is None else candidate.diff,
         decision=nouns.decision(n),
-        results=tuple(result_row(found) for found in results.fetchall()),
+        results=measured,
+        cluster=latest_cluster(database, row.cluster_id),
+        broken_cases=cases_of_tasks(database, failed_in_suite),
         position=None if accepted is None else accepted["position"],
         accepted_commit=None if accepted is None else accepted["commit_sha"],
     )

@@ -84,16 +84,20 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def _add_tables(database: sqlite3.Connection) -> None:
-    """Bring a ledger of an older minor version up to this one: minor versions only add tables."""
+    """Bring a ledger of an older minor version up to this one: minor versions only add tables and indexes."""
     (version,) = database.execute("PRAGMA user_version").fetchone()
-    there = {row["name"] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()}
-    missing = [table for table in TABLES if table.name not in there]
+    there = {row["name"] for row in database.execute("SELECT name FROM sqlite_schema").fetchall()}
+    missing = [
+        statement
+        for table in TABLES
+        for statement in (table.index_statements() if table.name in there else table.statements())
+        if table.name not in there or statement.split()[5] not in there
+    ]
     if not missing and version >= USER_VERSION:
         return
     database.execute("BEGIN IMMEDIATE")
-    for table in missing:
-        for statement in table.statements():
-            database.execute(statement)
+    for statement in missing:
+        database.execute(statement)
     database.execute(f"PRAGMA user_version = {max(version, USER_VERSION)}")
     database.execute("COMMIT")
 

@@ -28,11 +28,13 @@ from optimizer.ledger import rows, schema
 from optimizer.ledger.blobs import blob_sha
 from optimizer.ledger.codec import USAGE_FIELDS, dump_json, from_bytes, to_bytes, trace_to_bytes
 from optimizer.ledger.connection import FILE_NAME, create_database, translated
+from optimizer.ledger.control_log import ControlLog
 from optimizer.ledger.header import CampaignHeader
 from optimizer.ledger.intents import Intents, uncertain_spend
 from optimizer.ledger.lock import WriterLock
 from optimizer.ledger.nouns import Nouns, usage_from
 from optimizer.ledger.records import ProposalRecord, SessionEnd, TaskResult, TrunkEstimate
+from optimizer.ledger.reviews import Reviews
 from optimizer.ledger.sessions import Sessions, elapsed_s
 from optimizer.ledger.store import Row, Store
 from optimizer.ledger.table import Table
@@ -83,6 +85,8 @@ class Ledger:
         self._intents = Intents(self._store)
         self._is_open = True
         self.folder = folder
+        self.reviews = Reviews(self._store)
+        self.control = ControlLog(self._store)
         self.header = self._nouns.header()
 
     @classmethod

@@ -19,11 +19,15 @@ from optimizer.domain.dataset import DatasetVersion
 from optimizer.domain.failure import Cluster
 from optimizer.domain.rollout import Rollout
 from optimizer.domain.trace import Trace
-from optimizer.ledger import candidates, snapshots
+from optimizer.ledger import candidates, datasets, lineage, reviews, snapshots
 from optimizer.ledger.codec import SqlValue
 from optimizer.ledger.connection import FILE_NAME, open_reader, translated
+from optimizer.ledger.control import Mail, Message
+from optimizer.ledger.datasets import DatasetCase, DatasetRow
 from optimizer.ledger.header import CampaignHeader
+from optimizer.ledger.lineage_view import Choices, Lineage, LineageItem
 from optimizer.ledger.nouns import Nouns
+from optimizer.ledger.reviews import ReviewRow
 from optimizer.ledger.status import read_status
 from optimizer.ledger.views import (
     AcceptedRow,
@@ -224,8 +228,12 @@ class LedgerReader:
             history = snapshots.cluster_history(self._database, cluster_id)
             if not history:
                 return None
+            latest = history[-1].cluster
             return ClusterDetail(
-                cluster=history[-1].cluster,
+                cluster=latest,
+                absorbed=snapshots.absorbed_by(self._database, cluster_id),
+                resolution_rate=latest.resolution_rate,
+                is_one_off=latest.is_one_off,
                 history=history,
                 failures=snapshots.failures_of_cluster(self._database, cluster_id, 100),
                 candidates=candidates.candidate_page(
@@ -242,6 +250,43 @@ class LedgerReader:
         """All versions of the regression suite, oldest first."""
         with translated(self._path):
             return snapshots.datasets(self._database)
+
+    # Lineage, datasets, review.
+
+    def choices(self, asked: str) -> Choices:
+        """What an id, or the beginning of one, may mean."""
+        with translated(self._path):
+            return lineage.choices(self._database, asked)
+
+    def lineage(self, subject: LineageItem, limit: int = 10) -> Lineage:
+        """Where an item comes from and what became of it; each list is cut at `limit`."""
+        with translated(self._path):
+            return lineage.lineage_of(self._database, subject, limit)
+
+    def dataset_rows(self) -> tuple[DatasetRow, ...]:
+        """All versions of the regression suite, oldest first."""
+        with translated(self._path):
+            return datasets.dataset_rows(self._database)
+
+    def dataset_cases(self, dataset: DatasetRow) -> tuple[DatasetCase, ...]:
+        """The cases of a version as they stood then."""
+        with translated(self._path):
+            return datasets.dataset_cases(self._database, dataset)
+
+    def reviews(self) -> tuple[ReviewRow, ...]:
+        """All questions that ever came up, the latest first; those that wait have `is_open`."""
+        with translated(self._path):
+            return reviews.review_rows(self._database)
+
+    def review(self, prefix: str) -> ReviewRow | None:
+        """The question whose id begins so. Raises LedgerError also when there are several."""
+        with translated(self._path):
+            return reviews.review_row(self._database, prefix)
+
+    def unread(self, mail: Mail) -> tuple[Message, ...]:
+        """Those control messages that no runner has taken yet."""
+        with translated(self._path):
+            return reviews.unread(self._database, mail)
 
     # Rollouts and traces.
 

@@ -69,7 +69,7 @@ ROLLOUT = Table(
         "recorded_at REAL"
     ),
     key=("id",),
-    indexes=("tree, purpose", "task_id, purpose"),
+    indexes=("tree, purpose", "task_id, purpose", "trace_sha"),
 )
 TALLY = Table(
     name="tally",
@@ -131,6 +131,7 @@ CLUSTER = Table(
         "n_resolved INTEGER, resolved_by INTEGER?, reopened_since TEXT?"
     ),
     key=("id", "batch", "step"),
+    indexes=("parent, id WHERE parent IS NOT NULL",),
     is_compact=True,
 )
 CLUSTER_MEMBER = Table(
@@ -148,6 +149,7 @@ EVAL_CASE = Table(
         "layer TEXT, weight REAL, slices TEXT, synthetic_of TEXT?, prefix INTEGER?, verification TEXT"
     ),
     key=("id", "batch", "step"),
+    indexes=("cluster_id, id", "failure_id, id", "task_id, id"),
     is_compact=True,
 )
 DATASET = Table(
@@ -155,6 +157,35 @@ DATASET = Table(
     columns=columns("id TEXT, batch INTEGER, step INTEGER, parent TEXT, entries TEXT, pedigree TEXT"),
     key=("id",),
     is_compact=True,
+)
+REVIEW = Table(
+    name="review",
+    columns=columns(
+        "id TEXT, batch INTEGER, step INTEGER, kind TEXT, subject TEXT, question TEXT, options TEXT, default_answer "
+        "TEXT, cautious_answer TEXT, payload TEXT, is_waiting INTEGER"
+    ),
+    key=("id",),
+    indexes=("subject, id",),
+)
+REVIEW_ANSWER = Table(
+    name="review_answer",
+    columns=columns(
+        "item_id TEXT, ord INTEGER, answer TEXT, answered_by TEXT, note TEXT, batch INTEGER, step INTEGER, "
+        "recorded_at REAL"
+    ),
+    key=("item_id", "ord"),
+    is_compact=True,
+)
+CONTROL_READ = Table(
+    name="control_read",
+    columns=columns("n INTEGER, batch INTEGER, step INTEGER, n_messages INTEGER, recorded_at REAL"),
+    key=("n",),
+)
+CONTROL_MESSAGE = Table(
+    name="control_message",
+    columns=columns("id TEXT, read_n INTEGER, ord INTEGER, who TEXT, verb TEXT, payload TEXT, sent_at REAL"),
+    key=("id",),
+    indexes=("read_n, ord",),
 )
 PROPOSAL = Table(
     name="proposal",
@@ -255,6 +286,10 @@ TABLES: tuple[Table, ...] = (
     CLUSTER_MEMBER,
     EVAL_CASE,
     DATASET,
+    REVIEW,
+    REVIEW_ANSWER,
+    CONTROL_READ,
+    CONTROL_MESSAGE,
     PROPOSAL,
     CANDIDATE,
     DECISION,

@@ -21,6 +21,12 @@ _LATEST = """
 """
 LATEST_CLUSTERS = _LATEST.format(table="cluster")
 LATEST_CASES = _LATEST.format(table="eval_case")
+_CASES_OF_TASK = """
+    SELECT t.* FROM (SELECT DISTINCT id FROM eval_case WHERE task_id = ?) ids
+    JOIN eval_case t ON t.id = ids.id AND (t.batch, t.step) =
+        (SELECT batch, step FROM eval_case WHERE id = ids.id ORDER BY batch DESC, step DESC LIMIT 1)
+    ORDER BY t.id
+"""
 _FAILURES = (
     "SELECT f.*, (SELECT min(cluster_id) FROM cluster_member WHERE failure_id = f.id) AS cluster_id FROM failure f"
 )
@@ -31,16 +37,43 @@ def latest_clusters(database: sqlite3.Connection) -> tuple[Cluster, ...]:
     return tuple(_cluster(row) for row in database.execute(LATEST_CLUSTERS).fetchall())
 
 
+def latest_cluster(database: sqlite3.Connection, cluster_id: int) -> Cluster | None:
+    """One cluster as it stands; None when there is none of this number."""
+    query = "SELECT * FROM cluster WHERE id = ? ORDER BY batch DESC, step DESC LIMIT 1"
+    row = database.execute(query, (cluster_id,)).fetchone()
+    return None if row is None else _cluster(row)
+
+
 def cluster_history(database: sqlite3.Connection, cluster_id: int) -> tuple[ClusterSnapshot, ...]:
     """Every change of a cluster, oldest first."""
     rows = database.execute("SELECT * FROM cluster WHERE id = ? ORDER BY batch, step", (cluster_id,)).fetchall()
     return tuple(ClusterSnapshot(batch=row["batch"], step=row["step"], cluster=_cluster(row)) for row in rows)
 
 
+def absorbed_by(database: sqlite3.Connection, cluster_id: int) -> tuple[int, ...]:
+    """Clusters that stand merged into this one, by number."""
+    query = (
+        "SELECT DISTINCT id FROM cluster c WHERE parent = ?1 AND ?1 ="
+        " (SELECT parent FROM cluster l WHERE l.id = c.id ORDER BY batch DESC, step DESC LIMIT 1) ORDER BY id"
+    )
+    return tuple(row["id"] for row in database.execute(query, (cluster_id,)).fetchall())
+
+
 def latest_cases(database: sqlite3.Connection) -> tuple[CaseRow, ...]:
     """All eval cases as they stand, by id."""
     rows = database.execute(LATEST_CASES).fetchall()
-    return tuple(CaseRow(batch=row["batch"], made_batch=row["made_batch"], case=_case(row)) for row in rows)
+    cases = ((row, case_of(row)) for row in rows)
+    return tuple(
+        CaseRow(batch=row["batch"], made_batch=row["made_batch"], case=case, pass_rate=case.pass_rate)
+        for row, case in cases
+    )
+
+
+def cases_of_tasks(database: sqlite3.Connection, task_ids: frozenset[str]) -> tuple[EvalCase, ...]:
+    """Cases of some tasks that are in the regression suite, or were, as they stand; by task and id."""
+    rows = [database.execute(_CASES_OF_TASK, (task_id,)).fetchall() for task_id in sorted(task_ids)]
+    cases = (case_of(row) for found in rows for row in found)
+    return tuple(case for case in cases if case.state not in {"candidate", "verified"})
 
 
 def datasets(database: sqlite3.Connection) -> tuple[DatasetVersion, ...]:
@@ -56,7 +89,7 @@ def failures_of_batch(database: sqlite3.Connection, batch: int | None, limit: in
     where = "" if batch is None else "WHERE f.batch = :batch"
     query = f"{_FAILURES} {where} ORDER BY f.batch DESC, f.id LIMIT :limit"
     rows = database.execute(query, {"batch": batch, "limit": limit}).fetchall()
-    return tuple(_failure(row) for row in rows)
+    return tuple(failure_of(row) for row in rows)
 
 
 def failures_of_cluster(database: sqlite3.Connection, cluster_id: int, limit: int) -> tuple[FailureRow, ...]:
@@ -65,7 +98,7 @@ def failures_of_cluster(database: sqlite3.Connection, cluster_id: int, limit: in
         "SELECT f.*, m.cluster_id FROM cluster_member m JOIN failure f ON f.id = m.failure_id WHERE m.cluster_id = ?"
         " ORDER BY f.batch DESC, f.id LIMIT ?"
     )
-    return tuple(_failure(row) for row in database.execute(query, (cluster_id, limit)).fetchall())
+    return tuple(failure_of(row) for row in database.execute(query, (cluster_id, limit)).fetchall())
 
 
 def _cluster(row: sqlite3.Row) -> Cluster:
@@ -73,7 +106,8 @@ def _cluster(row: sqlite3.Row) -> Cluster:
     return Cluster(**(fields | {"failing_tasks": tuple(json.loads(row["failing_tasks"]))}))
 
 
-def _case(row: sqlite3.Row) -> EvalCase:
+def case_of(row: sqlite3.Row) -> EvalCase:
+    """A row of `eval_case`."""
     fields = {name: row[name] for name in EvalCase.__dataclass_fields__ if name != "check"}
     nested = {
         "slices": tuple(json.loads(row["slices"])),
@@ -82,7 +116,8 @@ def _case(row: sqlite3.Row) -> EvalCase:
     return EvalCase(**(fields | nested), check=row["check_name"])
 
 
-def _failure(row: sqlite3.Row) -> FailureRow:
+def failure_of(row: sqlite3.Row) -> FailureRow:
+    """A row of `failure` with its cluster's id."""
     fields = {name: row[name] for name in Failure.__dataclass_fields__ if name != "check"}
     context = json.loads(row["context"])
     nested = {"context": FailureContext(**(context | {"tools": tuple(context["tools"])}))}

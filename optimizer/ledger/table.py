@@ -5,6 +5,7 @@ Columns that hold times, places in pack files or process numbers are never compa
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -68,10 +69,7 @@ class Table:
         unique = "".join(f", UNIQUE ({name})" for name in self.unique)
         compact = ", WITHOUT ROWID" if self.is_compact else ""
         yield f"CREATE TABLE {self.name} ({columns}, PRIMARY KEY ({', '.join(self.key)}){unique}) STRICT{compact}"
-        for number, index in enumerate(self.indexes):
-            listed, _, where = index.partition(" WHERE ")
-            condition = f" WHERE {where}" if where else ""
-            yield f"CREATE INDEX {self.name}_{number} ON {self.name} ({listed}){condition}"
+        yield from self.index_statements()
         refuse = f"BEGIN SELECT RAISE(ABORT, 'the ledger is insert-only: {self.name}'); END"
         yield f"CREATE TRIGGER {self.name}_no_update BEFORE UPDATE ON {self.name} {refuse}"
         yield f"CREATE TRIGGER {self.name}_no_delete BEFORE DELETE ON {self.name} {refuse}"
@@ -79,6 +77,13 @@ class Table:
             same = " AND ".join(f"{name} = NEW.{name}" for name in key)
             exists = f"EXISTS (SELECT 1 FROM {self.name} WHERE {same})"  # noqa: S608 - constants again
             yield f"CREATE TRIGGER {self.name}_no_replace_{number} BEFORE INSERT ON {self.name} WHEN {exists} {refuse}"
+
+    def index_statements(self) -> Iterator[str]:
+        """SQL that creates those of its indexes that are missing."""
+        for number, index in enumerate(self.indexes):
+            listed, _, where = index.partition(" WHERE ")
+            condition = f" WHERE {where}" if where else ""
+            yield f"CREATE INDEX IF NOT EXISTS {self.name}_{number} ON {self.name} ({listed}){condition}"
 
 
 def _parameter(column: Column) -> str:
@@ -93,3 +98,9 @@ def columns(specs: str) -> tuple[Column, ...]:
     """Columns from `name TYPE, name TYPE?, ...`; a question mark after the type allows NULL."""
     parsed = (spec.split() for spec in specs.split(", "))
     return tuple(Column(name=name, type=kind.rstrip("?"), is_nullable=kind.endswith("?")) for name, kind in parsed)
+
+
+def has_table(database: sqlite3.Connection, name: str) -> bool:
+    """False for a table that came with a later minor version than the ledger's, and no writer has opened it since."""
+    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    return database.execute(query, (name,)).fetchone() is not None

@@ -186,6 +186,10 @@ class CandidateDetail:
     position: int | None
     """Its place on the campaign's branch; None when it is not accepted."""
     accepted_commit: str | None
+    cluster: Cluster | None = None
+    """The cluster it was made for, as it stands now."""
+    broken_cases: tuple[EvalCase, ...] = ()
+    """Cases whose task failed it in the regression suite, as they stand now."""
 
     @property
     def flips(self) -> tuple[ResultRow, ...]:
@@ -228,6 +232,12 @@ class ClusterDetail:
     """The latest 100."""
     candidates: tuple[CandidateRow, ...]
     """The latest 100 that targeted it."""
+    absorbed: tuple[int, ...] = ()
+    """Clusters that were merged into it."""
+    resolution_rate: float = 0.0
+    """Share of its failures that accepted edits have solved, 0.0 to 1.0."""
+    is_one_off: bool = False
+    """Seen once: kept apart until it recurs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +248,8 @@ class CaseRow:
     """Batch of its latest change."""
     made_batch: int
     case: EvalCase
+    pass_rate: float | None = None
+    """Share of passes over its measured runs; None before the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from optimizer.domain.failure import Failure
 from optimizer.domain.trace import Span, Trace, Usage
 from optimizer.ledger import rows, schema
 from optimizer.ledger.codec import trace_to_bytes
@@ -28,6 +30,7 @@ from optimizer.ledger.totals import rollout_totals
 from optimizer.ledger.views import CandidateFilter, Page
 from tests.ledger import samples
 
+N_FAILURES = 20_000
 N_CANDIDATES, N_TASKS, N_ROLLOUTS, N_EVENTS_PER_TRACE = 10_000, 48, 25_000, 40
 REASONS = ("noise", "suite", "val", "cost", "time", "crash", "smoke", "target", "broad")
 WORDS = tuple(f"{word}{number}" for word in ("order", "refund", "policy", "customer", "tool") for number in range(200))
@@ -80,8 +83,13 @@ def add_clusters_cases_and_spend(store: Store, dice: random.Random) -> None:
         for batch in range(100):
             changed = samples.cluster(cluster, n_failures=batch, state=dice.choice(("open", "resolved")))
             store.insert(schema.CLUSTER, rows.cluster_row(changed, batch, 0))
+    for number in range(N_FAILURES):
+        add_failure(store, number)
     for number in range(400):
-        store.insert(schema.EVAL_CASE, rows.case_row(samples.case(id=f"e{number:04d}", state="active"), 1, 0))
+        made = samples.case(
+            id=f"{number:016x}", state="active", cluster_id=number % 120 + 1, failure_id=failure_of(number).id
+        )
+        store.insert(schema.EVAL_CASE, rows.case_row(made, 1, 0))
     for seq in range(60_000):
         store.insert(schema.SPEND, spend_row(seq))
 
@@ -130,6 +138,18 @@ def result_row(dice: random.Random, n: int, task: int) -> rows.Columns:
         "base_passed": passed != flipped,
         "rollout_id": f"{n * 100 + task:016x}",
     }
+
+
+def failure_of(number: int) -> Failure:
+    return replace(samples.failure(samples.job(number % 300, number // 300)), id=f"{number:08x}{number:08x}")
+
+
+def add_failure(store: Store, number: int) -> None:
+    """Half of all failures fall into the first cluster."""
+    failure = failure_of(number)
+    store.insert(schema.FAILURE, rows.failure_row(failure, number // 10))
+    cluster = 1 if number % 2 else number % 119 + 2
+    store.insert(schema.CLUSTER_MEMBER, {"cluster_id": cluster, "failure_id": failure.id})
 
 
 def spend_row(seq: int) -> rows.Columns:
@@ -193,6 +213,11 @@ def read(folder: Path) -> None:
             "suite list": (20, reader.suite),
             "budget series over 60k ticks": (20, reader.budget_series),
             "status": (20, reader.status),
+            "lineage of a commit": (20, lambda: lineage(reader, samples.candidate(35 * 120).commit)),
+            "lineage of the largest cluster": (20, lambda: lineage(reader, "k1")),
+            "lineage of a trace": (20, lambda: lineage(reader, sha)),
+            "lineage of a case": (20, lambda: lineage(reader, f"case:{7:016x}")),
+            "lineage of a beginning of an id": (20, lambda: reader.choices("00001")),
             "events of a trace": (100, lambda: reader.trace_events(sha)),
             "one trace": (50, lambda: reader.trace(sha)),
             "LIKE over titles and reasons": (9, lambda: reader.candidates(CandidateFilter(text="nowhere"), newest)),
@@ -202,6 +227,11 @@ def read(folder: Path) -> None:
             answer = action()
             seconds = [timed(action) for _ in range(repeats)]
             show(name, seconds, len(answer) if isinstance(answer, tuple) else 1)
+
+
+def lineage(reader: LedgerReader, asked: str) -> object:
+    (subject,) = reader.choices(asked).items
+    return reader.lineage(subject)
 
 
 def live(folder: Path) -> None:

@@ -11,6 +11,7 @@ from optimizer.domain.dataset import DatasetEntry, DatasetVersion, Pedigree
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
 from optimizer.domain.recording import RecordedCall
+from optimizer.domain.review import ReviewAnswer, ReviewItem
 from optimizer.domain.rollout import Rollout, RolloutJob
 from optimizer.domain.task import Check, Task
 from optimizer.domain.trace import Span, Trace, Usage
@@ -145,13 +146,32 @@ def case(**changes: object) -> EvalCase:
     return replace(plain, **changes)
 
 
-def dataset(*case_ids: str, parent: str = "") -> DatasetVersion:
+def dataset(
+    number: int = 1, *, cases: tuple[str, ...] = ("e0001",), task: str = "t0000", **pedigree: str
+) -> DatasetVersion:
     return DatasetVersion(
-        id=f"dataset of {' '.join(case_ids)} after {parent}",
-        parent=parent,
-        entries=tuple(DatasetEntry(case_id=one, case_hash=f"h-{one}", task_id="t0001") for one in case_ids),
-        pedigree=Pedigree(splits="s1", taxonomy="x1", redaction="r1"),
+        id=f"{0xDA00 + number:064x}"[::-1],
+        parent="" if number == 1 else f"{0xDA00 + number - 1:064x}"[::-1],
+        entries=tuple(DatasetEntry(case_id=each, case_hash=f"h{each}", task_id=task) for each in cases),
+        pedigree=Pedigree(**pedigree),
     )
+
+
+def question(subject: str = "k2", **changes: object) -> ReviewItem:
+    plain = ReviewItem(
+        kind="cluster_merge",
+        subject=subject,
+        question=f"Is cluster {subject} the same as k1?",
+        options=("yes", "no"),
+        default="yes",
+        cautious="no",
+        payload={"similarity": 0.91},
+    )
+    return replace(plain, **changes)
+
+
+def answer(of: ReviewItem | None = None, said: str = "yes", by: str = "auto", note: str = "") -> ReviewAnswer:
+    return ReviewAnswer(item_id=(of or question()).id, answer=said, by=by, note=note)
 
 
 def proposal(title: str = "Ask before a refund") -> Proposal:
@@ -243,7 +263,12 @@ def _record_traffic(ledger: Ledger, batch: int, jobs: tuple[RolloutJob, ...]) ->
     ledger.record_batch(batch, "c" * 40, tuple(e.task.id for e in jobs), tuple(e.id for e in jobs))
     ledger.record_cluster(cluster(n_failures=3 * batch, last_seen_batch=batch), batch, 0)
     ledger.record_case(case(n_runs=batch), batch)
-    ledger.record_dataset(dataset("e0001", parent=f"batch {batch - 1}"), batch, 1)
+    ledger.record_dataset(dataset(batch), batch, 1)
+    asked = question(f"k{batch}")
+    ledger.reviews.open_item(asked, batch, 2, is_waiting=batch == 1)
+    if batch > 1:
+        ledger.reviews.answer(answer(asked), 0, batch, 3)
+    ledger.control.take(batch, batch, 4)
     yield "batch"
 
 

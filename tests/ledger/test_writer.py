@@ -11,6 +11,7 @@ import pytest
 from optimizer.domain.budget import Spend
 from optimizer.domain.errors import LedgerError
 from optimizer.domain.trace import Usage
+from optimizer.ledger.control import ReviewPayload, send
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.records import ProposalRecord, Refusal
 from tests.ledger import samples
@@ -28,11 +29,13 @@ def test_no_table_lets_a_row_be_changed_removed_or_replaced(recorded: Ledger, fo
     recorded.heartbeat()
     recorded.withdraw(recorded.intend(intended()))
     recorded.end_session("finished")
+    send(folder, "review", ReviewPayload(item=samples.question().id, answer="no"), who="ann")
+    recorded.control.take(9, 3, 99)
     for trial in range(260):  # enough for a tally row
         recorded.record_rollout(samples.rollout(samples.job(trial=trial)), samples.trace(1))
     with raw(folder) as database:
         tables = [name for (name,) in database.execute(TABLES)]
-        assert len(tables) == 28
+        assert len(tables) == 32
         for table in tables:
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0, table
@@ -63,7 +66,9 @@ RECORDS: dict[str, Record] = {
     "failure": lambda ledger, v: ledger.record_failure(replace(samples.failure(JOB), cause=f"{v}"), 1),
     "cluster": lambda ledger, v: ledger.record_cluster(samples.cluster(n_failures=v), 1, 0),
     "eval_case": lambda ledger, v: ledger.record_case(samples.case(note=f"{v}"), 1),
-    "dataset": lambda ledger, v: ledger.record_dataset(replace(samples.dataset("e1"), parent=f"{v}"), 1, 0),
+    "dataset": lambda ledger, v: ledger.record_dataset(samples.dataset(splits=f"{v}"), 1, 1),
+    "review": lambda ledger, v: ledger.reviews.open_item(samples.question(payload={"v": v}), 1, 1, is_waiting=True),
+    "review_answer": lambda ledger, v: ledger.reviews.answer(samples.answer(note=f"{v}"), 0, 1, 1),
     "proposal": lambda ledger, v: ledger.record_proposal(
         ProposalRecord(n=1, batch=1, cluster_id=1, proposal=samples.proposal(title=f"{v}"))
     ),

@@ -17,8 +17,12 @@ from optimizer.domain.errors import LedgerError
 @with_campaign
 @with_json
 def command(cluster: int | None, folder: Path, campaign: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """All failure clusters, the most pressing first; or one, by its number, with its life and evidence."""
-    from optimizer.cli.jsonable import print_json
+    """All failure clusters, the most pressing first; or one, by its number, with its life and evidence.
+
+    `solved` is the share of its failures that accepted edits have solved. A cluster that was merged into another keeps
+    its number and history.
+    """
+    from optimizer.cli.jsonable import cluster_json, print_json
     from optimizer.cli.reading import open_reader
     from optimizer.cli.render import cluster_detail_lines, cluster_lines
 
@@ -28,7 +32,7 @@ def command(cluster: int | None, folder: Path, campaign: str | None, as_json: bo
     if cluster is not None and detail is None:
         raise LedgerError(f"there is no cluster {cluster} in this campaign; `hone clusters` lists them.")
     if as_json:
-        print_json(detail or clusters)
+        print_json(detail or [cluster_json(each) for each in clusters])
         return
     for line in cluster_lines(clusters) if detail is None else cluster_detail_lines(detail):
         tell(line)
