@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "show": "One candidate: hypothesis, gate arithmetic, flips, diff.",
     "clusters": "Failure clusters and their life.",
     "suite": "The regression suite.",
+    "judge": "Compare a model that judges runs with people, and see whether it may decide.",
     "trace": "One rollout, span by span.",
     "pick": "Cherry-pick candidates onto your branch.",
     "replay": "Estimate the true pass rate of a commit by fresh rollouts.",
