@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from optimizer.domain.budget import Budget, Spend
 from optimizer.domain.errors import ModelError, ModelUnavailableError
 from optimizer.domain.json import canonical_json
@@ -14,20 +12,28 @@ from optimizer.models.asking import question_hash
 from optimizer.models.prices import ModelPrice
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who pays, and where it is written down."""
+    """Who pays, and where it is written down. One per session."""
 
-    answers: Answers
-    budget: Budget
-    price: ModelPrice | None
-    """None when nobody knows it; then no USD limit may be set."""
+    def __init__(self, *, answers: Answers, budget: Budget, price: ModelPrice | None) -> None:
+        """`price`: None when nobody knows it; then no USD limit may be set."""
+        self.answers = answers
+        self.budget = budget
+        self.price = price
+        self._settled: set[str] = set()
+
+    def is_first(self, key: str) -> bool:
+        """Whether this session's budget has not borne this answer yet; from now on it has."""
+        is_first = key not in self._settled
+        self._settled.add(key)
+        return is_first
 
 
 class PaidModel:
     """A language model for one purpose and subject; what was answered before is taken from the ledger.
 
-    A resumed campaign settles recorded answers again, so that its account stands where it stood.
+    A resumed campaign settles recorded answers again, so that its account stands where it stood; within one session
+    the same question about the same subject has the same answer, and is paid once.
     """
 
     def __init__(
@@ -61,7 +67,8 @@ class PaidModel:
         try:
             recorded = self._account.answers.answer(self._purpose, self._subject, key)
             answer = recorded or await self._asked(key, messages, tools, max_output_tokens)
-            spent = Spend() if answer.reply is None else _spend(answer.reply.usage)
+            if answer.reply is not None and self._account.is_first(f"{self._purpose}/{self._subject}/{key}"):
+                spent = _spend(answer.reply.usage)
         finally:
             budget.settle(reservation, spent)
         if answer.reply is None:

@@ -9,10 +9,12 @@ from optimizer.domain.budget import Spend
 from optimizer.domain.candidate import Candidate, Decision, FileEdit, GateCheck, Proposal
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
+from optimizer.domain.model import ModelReply, ModelToolCall
 from optimizer.domain.recording import RecordedCall
 from optimizer.domain.rollout import Rollout, RolloutJob
 from optimizer.domain.task import Check, Task
 from optimizer.domain.trace import Span, Trace, Usage
+from optimizer.ledger.answers import DiagnosisRecord, RecordedAnswer
 from optimizer.ledger.header import CampaignHeader
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.records import ProposalRecord, Refusal, TaskResult, TrunkEstimate
@@ -32,6 +34,23 @@ HEADER = CampaignHeader(
     is_simulated=True,
 )
 CALL_USAGE = Usage(input_tokens=900, output_tokens=40, usd=0.0015, n_calls=1)
+
+
+def answer(text: str = "") -> RecordedAnswer:
+    call = ModelToolCall(id="c1", name="submit_diagnosis", arguments={"span": 1, "evidence": "Error: no \ud800"})
+    reply = ModelReply(text=text, tool_calls=(call,), stop="tool_use", usage=CALL_USAGE)
+    return RecordedAnswer(purpose="diagnosis", subject="f0001", question_hash="9" * 32, model="m", reply=reply)
+
+
+def diagnosis(cause: str = "it does not look") -> DiagnosisRecord:
+    return DiagnosisRecord(
+        failure_id="f0001",
+        batch=1,
+        model="m",
+        outcome="refused",
+        cause=cause,
+        refused=(("misquoted", "no such words"),),
+    )
 
 
 def tree(number: int) -> str:
