@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from optimizer.cli.compose import CONFIG_NAME
 from optimizer.cli.models import language_model
 from optimizer.cli.reading import STATE, open_reader
 from optimizer.config.load import load
-from optimizer.config.settings import JudgeSection, Settings
+from optimizer.config.settings import JudgeSection, OwnModelSection, Settings
 from optimizer.domain.errors import ConfigError
 from optimizer.domain.trace import Trace
 from optimizer.evals.calibration import (
@@ -44,18 +45,18 @@ class Standing:
     """Oldest first."""
 
 
-def settings_of(folder: Path) -> Settings:
-    """The settings of a harness folder that has a judge.
+def judge_settings(settings: Settings) -> tuple[JudgeSection, OwnModelSection]:
+    """The section of the judge, and of its model.
 
     Raises:
-        ConfigError: there are none, or [judge] names no model or no rubric.
+        ConfigError: [judge] names no model or no rubric.
     """
-    settings = load(folder / "campaign.toml")
-    if settings.judge.model is None or settings.judge.rubric is None:
+    section = settings.judge
+    if section.model is None or section.rubric is None:
         raise ConfigError(
             "campaign.toml describes no judge: [judge] needs `rubric` and a section [judge.model] with provider, name."
         )
-    return settings
+    return section, section.model
 
 
 def rubric_of(folder: Path, section: JudgeSection) -> Rubric:
@@ -88,17 +89,16 @@ async def calibrated(folder: Path, examples: Path, campaign: str | None, *, prob
         ConfigError: settings, rubric or examples cannot be used.
         ModelError: the judging model cannot be reached.
     """
-    settings = settings_of(folder)
-    section = settings.judge
-    assert section.model is not None
+    settings = load(folder / CONFIG_NAME)
+    section, asked = judge_settings(settings)
     rubric = rubric_of(folder, section)
     runs = read_examples(examples, lambda rollout_id: _trace(folder, campaign, rollout_id))
-    model = language_model(section.model)
-    judge = ModelJudge(model, max_output_tokens=section.model.max_output_tokens)
-    swapped = ModelJudge(model, order=("fail", "pass"), max_output_tokens=section.model.max_output_tokens)
+    model = language_model(asked)
+    judge = ModelJudge(model, max_output_tokens=asked.max_output_tokens)
+    swapped = ModelJudge(model, order=("fail", "pass"), max_output_tokens=asked.max_output_tokens)
     probe = await probe_biases(judge, swapped, rubric, runs[:MAX_PROBED]) if probes else None
     report = await calibrate(judge, rubric, runs, at=datetime.now(UTC), probe=probe)
-    append(_state(folder, settings), report)
+    append(state_of(folder, settings), report)
     return standing(folder, now=report.at)
 
 
@@ -108,12 +108,13 @@ def standing(folder: Path, *, now: datetime) -> Standing:
     Raises:
         ConfigError: settings, rubric or calibrations cannot be used.
     """
-    settings = settings_of(folder)
-    section = settings.judge
-    assert section.model is not None
+    settings = load(folder / CONFIG_NAME)
+    section, asked = judge_settings(settings)
     rubric = rubric_of(folder, section)
-    judge = judge_name(section.model.name)
-    reports = tuple(one for one in history(_state(folder, settings)) if (one.judge, one.rubric) == (judge, rubric.name))
+    judge = judge_name(asked.name)
+    reports = tuple(
+        one for one in history(state_of(folder, settings)) if (one.judge, one.rubric) == (judge, rubric.name)
+    )
     last = latest(reports, judge, rubric.name)
     return Standing(
         judge=judge,
@@ -124,7 +125,7 @@ def standing(folder: Path, *, now: datetime) -> Standing:
     )
 
 
-def _state(folder: Path, settings: Settings) -> Path:
+def state_of(folder: Path, settings: Settings) -> Path:
     """`.hone`, invisible to git."""
     return state_folder(folder, settings.campaign.name).parent
 
