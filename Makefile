@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 HONE := $(VENV)/bin/hone
 
-.PHONY: demo test lint types contracts tests test-slow bench-sandbox bench-gateway setup clean
+.PHONY: demo docs test lint types contracts tests test-slow bench-sandbox bench-gateway bench-mining setup clean
 
 demo: setup
 	@$(HONE) demo
+
+docs: setup
+	$(VENV)/bin/python -m optimizer.config.reference > docs/settings.md
 
 test: setup lint types contracts tests
 
@@ -40,6 +43,10 @@ bench-sandbox: setup
 
 bench-gateway: setup
 	@$(VENV)/bin/python -m tests.gateway.bench_gateway 10000
+
+bench-mining: setup
+	@$(VENV)/bin/python -m tests.mining.bench_mining
+	@$(VENV)/bin/python -m tests.mining.bench_helpdesk
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

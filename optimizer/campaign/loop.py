@@ -25,7 +25,8 @@ from optimizer.evaluate.evaluator import Evaluator
 from optimizer.evaluate.race import Contest, Outcomes, Race
 from optimizer.gate.decide import Policy, decide
 from optimizer.gate.guard import TrunkRecord
-from optimizer.mining.mine import ClusterBook, ClusterRules, diagnose
+from optimizer.mining.clusters import ClusterBook, ClusterRules
+from optimizer.mining.diagnose import diagnose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ class Campaign:
                     decision = decide(outcomes.evidence, self._policy)
                     trunk = await self._settle(trunk, candidate, outcomes, decision)
                     if decision.verdict == "accept":
-                        await self._promote(trunk, cluster.id)
+                        await self._promote(trunk, cluster.id, candidate.n)
         except BudgetExhaustedError as spent:
             return self._end(spent.limit, str(spent))
         return self._end("exhausted", "no open cluster has an untried fix; a further proposer would find work")
@@ -119,11 +120,11 @@ class Campaign:
         rollouts = await self._crew.evaluator.run(jobs)
         failures = {r.job.task.id: self._diagnosed(r) for r in rollouts if r.is_measured}
         found = [failure for failure in failures.values() if failure is not None]
-        changed = self._book.absorb(self._traffic.n, failures)
+        changed = self._book.absorb(self._traffic.n, failures, commit=trunk.version.commit)
         self._crew.journal.batch(self._traffic.n, trunk.version.commit, rollouts, found, self._crew.budget.spent)
         self._crew.journal.clusters(changed)
         for failure in found:
-            cluster_id = self._book.of(failure.label)
+            cluster_id = self._book.of(failure)
             self._crew.journal.member(cluster_id, failure)
             self._crew.journal.cases(self._suite.draft(failure, cluster_id))
         self._n_idle += 1
@@ -201,7 +202,7 @@ class Campaign:
         own |= fresh
         return Trunk(version=Version(commit=commit, tree=candidate.tree), record=record, val=own)
 
-    async def _promote(self, trunk: Trunk, cluster_id: int) -> None:
+    async def _promote(self, trunk: Trunk, cluster_id: int, candidate: int) -> None:
         """Phase D: what the accepted version now solves reliably joins the regression suite."""
         cluster = self._book.get(cluster_id)
         tasks = [self._tasks[task_id] for task_id in cluster.failing_tasks]
@@ -211,8 +212,10 @@ class Campaign:
                 passes, n = runs[rollout.job.task.id]
                 runs[rollout.job.task.id] = (passes + rollout.is_pass, n + rollout.is_measured)
         solved = frozenset(task_id for task_id, (passes, n) in runs.items() if n and passes == n)
-        self._crew.journal.clusters(self._book.resolved(cluster_id, solved))
-        self._crew.journal.promoted(cluster, self._suite.promote(cluster_id, runs))
+        self._crew.journal.clusters(self._book.resolved(cluster_id, solved, candidate=candidate))
+        family = self._book.family(cluster_id)
+        promoted = [case for member in family for case in self._suite.promote(member, runs)]
+        self._crew.journal.promoted(cluster, promoted)
 
     async def _rollouts(self, tree: str, tasks: list[Task], purpose: Purpose, trial: int) -> tuple[Rollout, ...]:
         return await self._crew.evaluator.run([self._job(tree, task, purpose, trial) for task in tasks])

@@ -146,7 +146,8 @@ async def sandbox_of(workplace: Workplace, report: Report) -> AsyncIterator[Sand
     """
     try:
         environment = environment_of(workplace, report)
-        async with open_sandbox(workplace.settings.sandbox.backend, environment) as sandbox:
+        wanted = workplace.settings.sandbox
+        async with open_sandbox(wanted.backend, environment, is_warm=wanted.warm) as sandbox:
             yield sandbox
     except SandboxUnavailable as error:
         raise SandboxUnavailableError(str(error)) from error

@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "suite": "The regression suite.",
     "judge": "Compare a model that judges runs with people, and see whether it may decide.",
     "trace": "One rollout, span by span.",
+    "mine": "Find what goes wrong in a folder of traces: no campaign, no key.",
     "pick": "Cherry-pick candidates onto your branch.",
     "replay": "Estimate the true pass rate of a commit by fresh rollouts.",
     "completion": "Print the shell completion script.",

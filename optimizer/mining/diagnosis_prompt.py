@@ -9,6 +9,7 @@ from optimizer.domain.failure import Failure
 from optimizer.domain.json import JsonObject, content_hash
 from optimizer.domain.model import ModelTool
 from optimizer.domain.trace import Trace
+from optimizer.mining.taxonomy import Taxonomy
 from optimizer.models.asking import DATA_RULE, Question, quoted
 from optimizer.models.transcript import MAX_CHARACTERS, transcript
 
@@ -60,6 +61,14 @@ class KnownClass:
     title: str
     expected: str = ""
     severity: float = 0.5
+
+
+def known_classes(taxonomy: Taxonomy) -> tuple[KnownClass, ...]:
+    """The classes of a taxonomy, in its order."""
+    return tuple(
+        KnownClass(id=one.id, title=one.title, expected=one.expected, severity=one.severity)
+        for one in taxonomy.classes.values()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

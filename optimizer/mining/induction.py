@@ -19,7 +19,7 @@ from optimizer.domain.agreement import fleiss_kappa, majority
 from optimizer.domain.json import content_hash
 from optimizer.domain.model import LanguageModel
 from optimizer.domain.trace import Usage
-from optimizer.mining.diagnosis_prompt import KnownClass
+from optimizer.mining.diagnosis_prompt import KnownClass, known_classes
 from optimizer.mining.induction_questions import (
     NO_CLASS,
     ProposedClass,
@@ -29,6 +29,7 @@ from optimizer.mining.induction_questions import (
     read_annotations,
     read_classes,
 )
+from optimizer.mining.taxonomy import parse_taxonomy
 from optimizer.mining.taxonomy_text import extended
 from optimizer.models.asking import Refused, put
 
@@ -78,6 +79,12 @@ class Base:
     """The file."""
     classes: tuple[KnownClass, ...]
     groups: tuple[str, ...]
+
+
+def base_of(text: str) -> Base:
+    """What there is to extend, from the text of a taxonomy file. Raises ConfigError."""
+    taxonomy = parse_taxonomy(text, "the taxonomy")
+    return Base(text=text, classes=known_classes(taxonomy), groups=tuple(taxonomy.groups))
 
 
 async def induce(

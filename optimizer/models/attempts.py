@@ -1,13 +1,14 @@
 """What a provider may bill for one call: every attempt of it, told to whoever keeps the books.
 
-Retries hide money: an attempt that was sent and then timed out, broke off, answered 5xx or something unreadable may be
-on the bill although nobody has an answer. Each attempt is therefore announced before it is sent, and ends as one of
+Retries hide money: an attempt that was sent and then timed out, broke off, came back from a proxy (502, 504) or
+unreadable may be on the bill although nobody has an answer. Each is therefore announced before it is sent, and ends as
 
 - answered: the provider's own count stands;
-- refused: 4xx (429 among them), 529, or the request never left; the provider bills nothing;
+- refused: 4xx (429 among them), 500, 503, 529, or the request never left; the provider bills nothing;
 - lost: everything else. It counts as spent at the call's worst case, since no provider says what it charges for it.
 
-A 529 is "overloaded, not begun" by definition; every other 5xx may come from a proxy behind which the work was done.
+A 500, 503 or 529 is the provider's own word that there is no answer; a 502 or 504 comes from a proxy, behind which the
+work may have been done.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from optimizer.domain.json import JsonObject
 from optimizer.domain.model import UpstreamReply, WireFormat
 from optimizer.models.retry import TransientError
 
-_OVERLOADED = 529
+_NOT_BILLED = frozenset({500, 503, 529})
 
 
 class AttemptWatch(Protocol):
@@ -95,7 +96,7 @@ class Attempt:
 
     def note_status(self, status: int) -> None:
         """Judge an HTTP error by its status."""
-        self.is_refused = status < 500 or status == _OVERLOADED
+        self.is_refused = status < 500 or status in _NOT_BILLED
 
 
 @contextmanager

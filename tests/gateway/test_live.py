@@ -264,7 +264,9 @@ async def test_a_provider_that_answers_a_stream_as_a_whole_is_understood(world: 
     assert reply.text.endswith("data: [DONE]\n\n")
 
 
-@pytest.mark.parametrize(("status", "n_lost"), [(400, 0), (429, 0), (529, 0), (500, 3), (502, 3)], ids=str)
+@pytest.mark.parametrize(
+    ("status", "n_lost"), [(400, 0), (429, 0), (500, 0), (503, 0), (529, 0), (502, 3), (504, 3)], ids=str
+)
 async def test_what_may_be_billed_counts_as_spent_and_what_was_refused_does_not(
     world: World, status: int, n_lost: int
 ) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from importlib import resources
 
 import pytest
 
 from optimizer.domain.errors import ConfigError
 from optimizer.domain.json import Json
-from optimizer.mining.induction import Base, Induction, InductionRules, induce
+from optimizer.mining.induction import Base, Induction, InductionRules, base_of, induce
 from optimizer.mining.induction_questions import Citation, ProposedClass, Unplaced, annotation_question
+from optimizer.mining.taxonomy import default_taxonomy, parse_taxonomy
 from optimizer.mining.taxonomy_text import extended
 from tests.mining.cases import CLASSES
 from tests.models.own_models import call, heard_text, own_model
@@ -156,6 +158,17 @@ def test_a_hostile_quotation_cannot_leave_its_comment():
 @pytest.mark.parametrize(("old", "new"), [("3", "4"), ("1.9", "1.10"), ("ours", "ours.1")])
 def test_each_version_has_a_next_one(old, new):
     assert tomllib.loads(extended(TEXT.replace('"3"', f'"{old}"'), ()))["version"] == new
+
+
+def test_the_shipped_taxonomy_can_be_extended_and_read_again():
+    text = resources.files("optimizer.mining").joinpath("taxonomy.toml").read_text(encoding="utf-8")
+    base = base_of(text)
+    cited = Citation(failure_id="f", quote="by Friday")
+    one = ProposedClass(id=NEW, title="t", severity=0.5, rung="prompt", expected="e", evidence=(cited,))
+    made = parse_taxonomy(extended(text, (one,)), "made")
+    assert [*made.classes] == [*(known.id for known in base.classes), NEW]
+    assert made.version != default_taxonomy().version
+    assert "policy" in base.groups
 
 
 def test_a_file_without_a_version_is_not_extended():

@@ -1,0 +1,1 @@
+"""Traces in and out: foreign logs become runs, and what could name a person becomes a pseudonym."""
