@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 from optimizer.domain.failure import Cluster, Failure, FailureContext
 from optimizer.domain.rollout import Rollout, RolloutJob, Status
 from optimizer.domain.task import Task
-from optimizer.mining.mine import ClusterBook, ClusterRules, diagnose
+from optimizer.mining.clusters import ClusterBook, ClusterRules
+from optimizer.mining.detectors.explain import findings
+from optimizer.mining.diagnose import diagnose
+from optimizer.mining.taxonomy import severity_of
 from optimizer.telemetry.imported import ImportedRun
 
 LOOKS_FAILED = 0.5
@@ -31,13 +34,17 @@ def failure_of(run: ImportedRun) -> Failure | None:
     """What went wrong in a run; None when it passed, or when nobody judged it and no detector minds."""
     if run.verdict.outcome == "passed" or run.verdict.status == "infra_error":
         return None
-    failure = diagnose(as_rollout(run), run.trace)
-    is_seen = failure.severity >= LOOKS_FAILED and not failure.label.startswith("check.")
-    if run.verdict.outcome == "unknown" and not is_seen:
+    rollout = as_rollout(run)
+    if run.verdict.outcome == "unknown" and not _looks_failed(rollout, run):
         return None
+    failure = diagnose(rollout, run.trace)
     tools = tuple(tool.name for tool in run.tools)
     context = failure.context if failure.context.tools or not tools else replace(failure.context, tools=tools)
     return replace(failure, rollout_id=run.id, context=context or FailureContext())
+
+
+def _looks_failed(rollout: Rollout, run: ImportedRun) -> bool:
+    return any(each.is_decisive and severity_of(each.label) >= LOOKS_FAILED for each in findings(rollout, run.trace))
 
 
 def as_rollout(run: ImportedRun) -> Rollout:
@@ -69,8 +76,8 @@ def clustered(failures: Sequence[Failure]) -> tuple[Group, ...]:
     book.absorb(1, {failure.rollout_id: failure for failure in failures})
     members: dict[int, list[Failure]] = {}
     for failure in failures:
-        members.setdefault(book.of(failure.label), []).append(failure)
-    groups = (Group(cluster=cluster, failures=tuple(members.get(cluster.id, ()))) for cluster in book)
+        members.setdefault(book.root(book.of(failure)), []).append(failure)
+    groups = (Group(cluster=book.get(root), failures=tuple(found)) for root, found in members.items())
     return tuple(sorted(groups, key=_rank))
 
 
