@@ -114,14 +114,14 @@ class Diagnostician:
                 self._looked[cluster.id] = cluster.n_failures
         return tuple(examined)
 
-    async def names(self, clusters: Iterable[ClusterView]) -> tuple[Named, ...]:
+    async def names(self, clusters: Iterable[ClusterView], trace_of: Callable[[Failure], Trace]) -> tuple[Named, ...]:
         """Names for clusters of two failures or more that are new or have doubled since they were named last."""
         if not self._rules.names_clusters:
             return ()
         made = []
         for cluster in due((one for one in clusters if one.n_failures > 1), self._named):
             self._named[cluster.id] = cluster.n_failures
-            shown = [self._redact(Patient(failure=one, trace=Trace(spans=()))).failure for one in cluster.medoids]
+            shown = [self._redact(Patient(failure=one, trace=trace_of(one))).failure for one in cluster.medoids]
             try:
                 given = await name_by_model(self._paid("name", str(cluster.id)), cluster.label, cluster.name, shown)
             except ModelUnavailableError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 
 from optimizer.domain.failure import Failure
+from optimizer.mining.clusters import ClusterBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,22 @@ class ClusterView:
     """Most typical first."""
     boundary: tuple[Failure, ...] = ()
     """Least typical first."""
+
+
+def views_of(book: ClusterBook) -> tuple[ClusterView, ...]:
+    """All clusters that stand alone, as they are now."""
+    return tuple(
+        ClusterView(
+            id=cluster.id,
+            label=cluster.label,
+            name=cluster.name,
+            n_failures=cluster.n_failures,
+            medoids=book.medoids(cluster.id),
+            boundary=book.boundary(cluster.id),
+        )
+        for cluster in book
+        if cluster.parent is None
+    )
 
 
 def due(clusters: Iterable[ClusterView], looked: Mapping[int, int]) -> list[ClusterView]:

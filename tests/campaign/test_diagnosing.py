@@ -10,6 +10,7 @@ import pytest
 
 from optimizer.campaign.diagnosing import DiagnosisRules, Diagnostician, Examined
 from optimizer.campaign.paying import Account, PaidModel, worst_case
+from optimizer.campaign.redacting import redacting
 from optimizer.domain.budget import Budget, BudgetLimits
 from optimizer.domain.errors import BudgetExhaustedError, ModelUnavailableError
 from optimizer.domain.failure import Failure
@@ -20,6 +21,7 @@ from optimizer.ledger.ledger import Ledger
 from optimizer.mining.diagnosis_prompt import Patient
 from optimizer.mining.induction import Base
 from optimizer.mining.sampling import ClusterView
+from optimizer.telemetry.redact import Redactor
 from tests.ledger.samples import HEADER
 from tests.mining.cases import CLASSES, failure, said, trace
 from tests.models.own_models import PRICE, TURN_USD, call, heard_text, own_model
@@ -155,19 +157,20 @@ async def test_a_cluster_is_looked_at_again_only_once_it_has_doubled(wire, ledge
 
 @pytest.mark.anyio
 async def test_a_model_sees_and_leaves_behind_only_what_redaction_lets_through(wire, ledger):
-    def redact(patient: Patient) -> Patient:
-        spans = tuple(replace(s, output=str(s.output).replace("Jane Roe", "<NAME:1>")) for s in patient.trace.spans)
-        hidden = replace(patient.failure, evidence=patient.failure.evidence.replace("Jane Roe", "<NAME:1>"))
-        return Patient(failure=hidden, trace=Trace(spans=spans))
-
-    wire.script.append(call(TOOL, said(span=0, evidence="I am <NAME:1>, hello")))
-    personal = replace(failure(1), evidence="I am Jane Roe, hello")
+    address = "jane.roe@example.com"
+    personal = replace(failure(1), evidence=f"I am {address}, hello", symptom=f"wrote to {address}")
+    redact = redacting(Redactor(b"k" * 32))
+    shown = redact(Patient(failure=personal, trace=trace(said=f"I am {address}, hello")))
+    words = str(shown.trace.spans[0].output)
+    assert address not in words
+    wire.script.append(call(TOOL, said(span=0, evidence=words)))
     async with own_model(wire) as model:
         account = Account(answers=ledger.answers, budget=Budget(BudgetLimits()), price=PRICE)
         doctor = Diagnostician(model, account, classes=CLASSES, redact=redact, rules=RULES)
-        (found,) = await doctor.examine(1, (view(1, personal),), lambda _: trace(said="I am Jane Roe, hello"))
-    assert "Jane Roe" not in heard_text(wire.heard[0])
-    assert "Jane Roe" not in repr((found.after, found.conflict, found.record))
+        (found,) = await doctor.examine(1, (view(1, personal),), lambda _: trace(said=f"I am {address}, hello"))
+    assert found.record.outcome == "conflict"
+    assert address not in heard_text(wire.heard[0])
+    assert address not in repr((found.after, found.conflict, found.record))
 
 
 @pytest.mark.anyio
@@ -176,7 +179,7 @@ async def test_clusters_are_named_once_and_again_when_they_have_doubled(wire, le
     async with own_model(wire) as model:
         account = Account(answers=ledger.answers, budget=Budget(BudgetLimits()), price=PRICE)
         doctor = Diagnostician(model, account, classes=CLASSES, redact=unredacted, rules=RULES)
-        given = [await doctor.names((view(n, failure(n)),)) for n in (1, 2, 3, 4)]
+        given = [await doctor.names((view(n, failure(n)),), trace_of) for n in (1, 2, 3, 4)]
     assert [[one.name for one in each] for each in given] == [[], ["skipped a step"], [], ["skipped the refund"]]
 
 
@@ -193,7 +196,7 @@ async def test_failures_no_class_fits_lead_to_proposed_classes_once_there_are_en
         await doctor.examine(1, (view(),), trace_of)
         found = await doctor.induced(base)
         assert await doctor.induced(base) is None
-        assert await doctor.names((view(),)) == ()
+        assert await doctor.names((view(),), trace_of) == ()
     assert found is not None
     assert (found.state, found.n_failures, found.taxonomy_text) == ("empty", 2, None)
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from optimizer.mining.clusters import ClusterBook, ClusterRules
 from optimizer.mining.naming import name_by_model
-from optimizer.mining.sampling import ClusterView, due, sample
+from optimizer.mining.sampling import ClusterView, due, sample, views_of
 from tests.mining.cases import failure
 from tests.models.own_models import call, own_model
 from tests.models.wire_server import WireServer, wire_server
@@ -44,6 +45,15 @@ def test_what_a_model_has_seen_is_not_shown_again():
     by_model = replace(failure(10), diagnosed_by="model/m")
     seen = replace(view(1, 4), medoids=(by_model, failure(11)), boundary=(failure(12),))
     assert [one.id for one in sample([seen], limit=9, known={"f11"})] == ids(12)
+
+
+def test_the_clusters_of_a_book_are_seen_as_they_stand():
+    book = ClusterBook(ClusterRules(fruitless_limit=2, dormant_batches=3))
+    book.absorb(1, {f"t{n}": failure(n) for n in range(4)})
+    (seen,) = views_of(book)
+    assert (seen.id, seen.label, seen.n_failures) == (1, "planning.missing_step", 4)
+    assert {one.id for one in seen.medoids} <= {f"f{n}" for n in range(4)}
+    assert sample([seen], limit=2)
 
 
 def test_no_more_than_the_limit_is_shown():
