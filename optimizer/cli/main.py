@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "lineage": "Where a trace, failure, cluster, case, candidate or commit comes from, and what it led to.",
     "dataset": "Versions of the regression suite: show, diff, export.",
     "review": "Questions the campaign leaves to a person, and their answers.",
+    "judge": "Compare a model that judges runs with people, and see whether it may decide.",
     "trace": "One rollout, span by span.",
     "mine": "Find what goes wrong in a folder of traces: no campaign, no key.",
     "pick": "Cherry-pick candidates onto your branch.",

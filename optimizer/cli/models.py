@@ -1,4 +1,4 @@
-"""Which models a campaign talks to: the agent's own, and the proposers'."""
+"""Which models a campaign talks to: the agent's own, and those that propose, diagnose and judge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from optimizer.config.settings import ModelSection, PriceSection, ProposerModelSection, Settings
+from optimizer.config.settings import ModelSection, OwnModelSection, PriceSection, Settings
 from optimizer.domain.budget import Spend
 from optimizer.domain.errors import ConfigError
 from optimizer.domain.model import LanguageModel, Upstream
@@ -89,8 +89,8 @@ def proposers_of(settings: Settings) -> tuple[Proposer, ...]:
     return tuple(made)
 
 
-def language_model(section: ProposerModelSection) -> LanguageModel:
-    """The client of a proposer's model."""
+def language_model(section: OwnModelSection) -> LanguageModel:
+    """The client of a model that hone itself asks."""
     endpoint = _endpoint(section, section.base_url)
     if section.provider == "anthropic":
         from optimizer.models.anthropic_client import AnthropicClient
@@ -124,7 +124,22 @@ def proposal_cap(settings: Settings) -> Spend:
     return Spend(usd=0.0 if price is None else price.usd(worst), tokens=worst.tokens)
 
 
-def _endpoint(section: ModelSection | ProposerModelSection, base_url: str | None) -> ModelEndpoint:
+def own_price(section: OwnModelSection, where: str, *, has_usd_limit: bool) -> ModelPrice | None:
+    """Price of a model that hone itself asks; `where` is its section, such as `diagnosis.model`.
+
+    Raises:
+        ConfigError: a USD limit is set and nobody knows the price.
+    """
+    price = _book(section.name, section.price).price(section.name)
+    if price is None and has_usd_limit:
+        raise ConfigError(
+            f"no price is known for [{where}] {section.name!r}, so [budget] usd cannot be kept."
+            f" State [{where}.price], or limit tokens instead of usd."
+        )
+    return price
+
+
+def _endpoint(section: ModelSection | OwnModelSection, base_url: str | None) -> ModelEndpoint:
     price = _book(section.name, section.price).price(section.name)
     return ModelEndpoint(model=section.name, key=_key(section), base_url=base_url, price=price)
 
@@ -138,7 +153,7 @@ def _book(name: str, section: PriceSection | None) -> PriceBook:
     return PriceBook(overrides={name: price})
 
 
-def _key(section: ModelSection | ProposerModelSection) -> SecretStr | None:
+def _key(section: ModelSection | OwnModelSection) -> SecretStr | None:
     """The provider's key from the environment, held in memory only; None for a server of one's own without a key.
 
     Raises:

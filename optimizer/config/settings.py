@@ -106,8 +106,8 @@ class ModelSection(Section):
     """Prices of this model, where the shipped list is wrong or silent."""
 
 
-class ProposerModelSection(Section):
-    """The model that proposes edits."""
+class OwnModelSection(Section):
+    """A model that hone itself asks: to propose, to diagnose, to judge."""
 
     provider: Literal["anthropic", "openai", "litellm"]
     """Client to call it with."""
@@ -130,7 +130,7 @@ class ProposerSection(Section):
         tuple[Literal["playbook", "model"], ...], Strict(strict=False), Field(min_length=1, max_length=2)
     ] = ("playbook",)
     """In the order they are asked: `playbook` is a catalogue of known fixes, `model` asks [proposer.model]."""
-    model: ProposerModelSection | None = None
+    model: OwnModelSection | None = None
     """Needed when `kinds` names `model`."""
 
     @model_validator(mode="after")
@@ -288,6 +288,40 @@ class MiningSection(Section):
     """How much each kind of signal counts when clusters are ranked."""
 
 
+class DiagnosisSection(Section):
+    """A model that looks at failures, on top of the detectors."""
+
+    model: OwnModelSection | None = None
+    """Without it the detectors alone carry the loop."""
+    per_batch: Annotated[int, Field(ge=0, le=1000)] = 6
+    """Failures a model looks at per batch at most: typical ones of new and grown clusters first."""
+    name_clusters: bool = True
+    """Whether the model also names clusters."""
+    induce_from: Annotated[int, Field(ge=0, le=10_000)] = 12
+    """Failures that no class fits from which the model proposes new classes; 0 means never."""
+    annotators: Annotated[int, Field(ge=2, le=20)] = 4
+    """Independent labellings that proposed classes must agree in."""
+    min_kappa: Annotated[float, Field(ge=0, le=1)] = 0.75
+    """Agreement (Fleiss' kappa) of the annotators below which new classes stay proposals."""
+    min_coverage: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Share of those failures that must find a class."""
+
+
+class JudgeSection(Section):
+    """A model that judges runs by a rubric; it decides nothing until it is calibrated."""
+
+    model: OwnModelSection | None = None
+    """The judging model; without it no case has a semantic layer."""
+    rubric: RelativePath | None = None
+    """Markdown file in the harness folder with the question to judge by."""
+    min_kappa: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """Agreement with people (Cohen's kappa) below which the judge may not gate."""
+    min_examples: PositiveInt = 20
+    """Labelled examples of a calibration below which it may not gate."""
+    max_age_days: PositiveFloat = 30.0
+    """Days after which a calibration is too old to gate by."""
+
+
 class GuidanceSection(Section):
     """What a person wants the proposer to know."""
 
@@ -324,5 +358,9 @@ class Settings(Section):
     """Where harness code runs."""
     mining: MiningSection = MiningSection()
     """How failures are classed and weighed."""
+    diagnosis: DiagnosisSection = DiagnosisSection()
+    """A model that looks at failures, on top of the detectors."""
+    judge: JudgeSection = JudgeSection()
+    """A model that judges runs by a rubric."""
     guidance: GuidanceSection = GuidanceSection()
     """What a person wants the proposer to know."""

@@ -25,6 +25,7 @@ from optimizer.domain.recording import IntendedCall, RecordedCall
 from optimizer.domain.rollout import Rollout
 from optimizer.domain.trace import Trace, Usage
 from optimizer.ledger import rows, schema
+from optimizer.ledger.answers import Answers
 from optimizer.ledger.blobs import blob_sha
 from optimizer.ledger.codec import USAGE_FIELDS, dump_json, from_bytes, to_bytes, trace_to_bytes
 from optimizer.ledger.connection import FILE_NAME, create_database, translated
@@ -83,6 +84,7 @@ class Ledger:
         self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=False)
         self._sessions = Sessions(self._store)
         self._intents = Intents(self._store)
+        self.answers = Answers(self._store)
         self._is_open = True
         self.folder = folder
         self.reviews = Reviews(self._store)

@@ -122,6 +122,24 @@ FAILURE = Table(
     indexes=("batch, id", "rollout_id"),
     is_compact=True,
 )
+MODEL_ANSWER = Table(
+    name="model_answer",
+    columns=columns(
+        "purpose TEXT, subject TEXT, question_hash TEXT, model TEXT, outcome TEXT, text TEXT, tool_calls TEXT, "
+        f"stop TEXT, {USAGE}, recorded_at REAL"
+    ),
+    key=("purpose", "subject", "question_hash"),
+)
+DIAGNOSIS = Table(
+    name="diagnosis",
+    columns=columns(
+        "failure_id TEXT, batch INTEGER, model TEXT, outcome TEXT, label TEXT, span INTEGER?, evidence TEXT, cause "
+        "TEXT, expected TEXT, intervention TEXT, rung TEXT?, superseded_by TEXT?, winner TEXT?, rule TEXT, refused "
+        f"TEXT, {USAGE}, recorded_at REAL"
+    ),
+    key=("failure_id",),
+    indexes=("outcome, failure_id",),
+)
 CLUSTER = Table(
     name="cluster",
     columns=columns(
@@ -282,6 +300,8 @@ TABLES: tuple[Table, ...] = (
     CALL_INTENT_END,
     BATCH,
     FAILURE,
+    MODEL_ANSWER,
+    DIAGNOSIS,
     CLUSTER,
     CLUSTER_MEMBER,
     EVAL_CASE,

@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
         ledger.record_dataset(samples.dataset(3, cases=("e0002",), taxonomy="7a"), 3, 7)
         ledger.reviews.open_item(QUESTION, 1, 8, is_waiting=True)
         ledger.reviews.open_item(samples.question("k9"), 1, 9, is_waiting=False)
-        ledger.reviews.answer(samples.answer(samples.question("k9")), 0, 1, 10)
+        ledger.reviews.answer(samples.ruling(samples.question("k9")), 0, 1, 10)
     return folder
 
 
@@ -128,7 +128,7 @@ def test_an_answer_waits_in_the_file_for_the_next_session(folder: Path) -> None:
     assert (queued["state"], queued["sent"]) == ("sent", ["yes"])
     with Ledger.open(folder) as ledger:
         ledger.control.take(1, 3, 11)
-        ledger.reviews.answer(samples.answer(QUESTION, "yes", "person/ann"), 0, 3, 12)
+        ledger.reviews.answer(samples.ruling(QUESTION, "yes", "person/ann"), 0, 3, 12)
     assert "no question waits" in of(folder, "review").out
     assert json.loads(of(folder, "review", QUESTION.id, "--json").out)["state"] == "answered"
 

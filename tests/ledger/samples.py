@@ -10,11 +10,13 @@ from optimizer.domain.candidate import Candidate, Decision, FileEdit, GateCheck,
 from optimizer.domain.dataset import DatasetEntry, DatasetVersion, Pedigree
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
+from optimizer.domain.model import ModelReply, ModelToolCall
 from optimizer.domain.recording import RecordedCall
 from optimizer.domain.review import ReviewAnswer, ReviewItem
 from optimizer.domain.rollout import Rollout, RolloutJob
 from optimizer.domain.task import Check, Task
 from optimizer.domain.trace import Span, Trace, Usage
+from optimizer.ledger.answers import DiagnosisRecord, RecordedAnswer
 from optimizer.ledger.header import CampaignHeader
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.records import ProposalRecord, Refusal, TaskResult, TrunkEstimate
@@ -34,6 +36,23 @@ HEADER = CampaignHeader(
     is_simulated=True,
 )
 CALL_USAGE = Usage(input_tokens=900, output_tokens=40, usd=0.0015, n_calls=1)
+
+
+def answer(text: str = "") -> RecordedAnswer:
+    call = ModelToolCall(id="c1", name="submit_diagnosis", arguments={"span": 1, "evidence": "Error: no \ud800"})
+    reply = ModelReply(text=text, tool_calls=(call,), stop="tool_use", usage=CALL_USAGE)
+    return RecordedAnswer(purpose="diagnosis", subject="f0001", question_hash="9" * 32, model="m", reply=reply)
+
+
+def diagnosis(cause: str = "it does not look") -> DiagnosisRecord:
+    return DiagnosisRecord(
+        failure_id="f0001",
+        batch=1,
+        model="m",
+        outcome="refused",
+        cause=cause,
+        refused=(("misquoted", "no such words"),),
+    )
 
 
 def tree(number: int) -> str:
@@ -170,7 +189,7 @@ def question(subject: str = "k2", **changes: object) -> ReviewItem:
     return replace(plain, **changes)
 
 
-def answer(of: ReviewItem | None = None, said: str = "yes", by: str = "auto", note: str = "") -> ReviewAnswer:
+def ruling(of: ReviewItem | None = None, said: str = "yes", by: str = "auto", note: str = "") -> ReviewAnswer:
     return ReviewAnswer(item_id=(of or question()).id, answer=said, by=by, note=note)
 
 
@@ -267,7 +286,7 @@ def _record_traffic(ledger: Ledger, batch: int, jobs: tuple[RolloutJob, ...]) ->
     asked = question(f"k{batch}")
     ledger.reviews.open_item(asked, batch, 2, is_waiting=batch == 1)
     if batch > 1:
-        ledger.reviews.answer(answer(asked), 0, batch, 3)
+        ledger.reviews.answer(ruling(asked), 0, batch, 3)
     ledger.control.take(batch, batch, 4)
     yield "batch"
 

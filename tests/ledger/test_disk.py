@@ -34,7 +34,7 @@ def assert_kept(folder: Path, recorded: list[str]) -> None:
             reader.trace(found.trace_sha)
 
 
-@pytest.mark.parametrize("limit", [300_000, 900_000])
+@pytest.mark.parametrize("limit", [600_000, 900_000])
 def test_a_file_size_limit_gives_a_remedy_and_keeps_what_was_recorded(limit: int, folder: Path) -> None:
     recorded, message = fill(folder, str(limit))
     assert recorded

@@ -21,8 +21,8 @@ def test_a_question_waits_until_a_person_answers_and_every_answer_stays(ledger: 
     with LedgerReader.open(folder) as reader:
         (row,) = reader.reviews()
         assert (row.item, row.is_open, row.in_force, row.step) == (ASKED, True, "no", 4)
-        ledger.reviews.answer(samples.answer(ASKED, "yes", "person/ann", "looks alike"), 0, 2, 9)
-        ledger.reviews.answer(samples.answer(ASKED, "no", "person/ben"), 1, 2, 11)
+        ledger.reviews.answer(samples.ruling(ASKED, "yes", "person/ann", "looks alike"), 0, 2, 9)
+        ledger.reviews.answer(samples.ruling(ASKED, "no", "person/ben"), 1, 2, 11)
         (row,) = reader.reviews()
     assert (row.is_open, row.in_force) == (False, "no")
     assert [(each.answer.answer, each.answer.by, each.step) for each in row.answers] == [
@@ -34,7 +34,7 @@ def test_a_question_waits_until_a_person_answers_and_every_answer_stays(ledger: 
 
 def test_a_default_that_applies_at_once_leaves_nothing_open(ledger: Ledger, folder: Path) -> None:
     ledger.reviews.open_item(ASKED, 1, 4, is_waiting=False)
-    ledger.reviews.answer(samples.answer(ASKED), 0, 1, 5)
+    ledger.reviews.answer(samples.ruling(ASKED), 0, 1, 5)
     with LedgerReader.open(folder) as reader:
         (row,) = reader.reviews()
     assert (row.is_open, row.in_force) == (False, "yes")

@@ -31,11 +31,13 @@ def test_no_table_lets_a_row_be_changed_removed_or_replaced(recorded: Ledger, fo
     recorded.end_session("finished")
     send(folder, "review", ReviewPayload(item=samples.question().id, answer="no"), who="ann")
     recorded.control.take(9, 3, 99)
+    recorded.answers.record_answer(samples.answer())
+    recorded.answers.record_diagnosis(samples.diagnosis())
     for trial in range(260):  # enough for a tally row
         recorded.record_rollout(samples.rollout(samples.job(trial=trial)), samples.trace(1))
     with raw(folder) as database:
         tables = [name for (name,) in database.execute(TABLES)]
-        assert len(tables) == 32
+        assert len(tables) == 34
         for table in tables:
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0, table
@@ -59,6 +61,8 @@ def test_a_second_row_with_the_same_unique_column_is_refused_even_by_replace(rec
 Record = Callable[[Ledger, int], object]
 JOB = samples.job()
 RECORDS: dict[str, Record] = {
+    "answer": lambda ledger, v: ledger.answers.record_answer(samples.answer(f"text {v}")),
+    "diagnosis": lambda ledger, v: ledger.answers.record_diagnosis(samples.diagnosis(f"cause {v}")),
     "rollout": lambda ledger, v: ledger.record_rollout(samples.rollout(JOB, passed=v == 1), samples.trace()),
     "trace": lambda ledger, v: ledger.record_rollout(samples.rollout(JOB), samples.trace(words=f"w{v}")),
     "model_call": lambda ledger, v: ledger.record(samples.call(JOB, body=f'{{"v":{v}}}')),
@@ -68,7 +72,7 @@ RECORDS: dict[str, Record] = {
     "eval_case": lambda ledger, v: ledger.record_case(samples.case(note=f"{v}"), 1),
     "dataset": lambda ledger, v: ledger.record_dataset(samples.dataset(splits=f"{v}"), 1, 1),
     "review": lambda ledger, v: ledger.reviews.open_item(samples.question(payload={"v": v}), 1, 1, is_waiting=True),
-    "review_answer": lambda ledger, v: ledger.reviews.answer(samples.answer(note=f"{v}"), 0, 1, 1),
+    "review_answer": lambda ledger, v: ledger.reviews.answer(samples.ruling(note=f"{v}"), 0, 1, 1),
     "proposal": lambda ledger, v: ledger.record_proposal(
         ProposalRecord(n=1, batch=1, cluster_id=1, proposal=samples.proposal(title=f"{v}"))
     ),
