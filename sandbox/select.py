@@ -77,11 +77,20 @@ async def probe(*, report: Callable[[str], None] = lambda _: None) -> ProbeRepor
         environment = ensure_environment((), report=report)
         async with NativeSandbox(environment) as sandbox:
             level = sandbox.level
+            findings += _way_findings(sandbox)
     except SandboxUnavailable as error:
         findings.append(Finding(what="an empty run in the sandbox", ok=False, detail=str(error)))
         return ProbeReport(level=None, findings=tuple(findings))
     findings.append(Finding(what="an empty run in the sandbox", ok=True, detail=f"it ends well, at level {level}"))
     return ProbeReport(level=level, findings=tuple(findings))
+
+
+def _way_findings(sandbox: NativeSandbox) -> list[Finding]:
+    """Which launcher was used, why not the ones before it, and what is lost by that."""
+    what = f"namespaces by {sandbox.way.launcher}, {'one start per run' if sandbox.way.is_cold else 'warm server'}"
+    failed = [Finding(what="a faster way", ok=False, detail=reason) for reason in sandbox.failed]
+    lost = [Finding(what="not covered here", ok=False, detail=weakness) for weakness in sandbox.not_covered]
+    return [*failed, Finding(what=what, ok=True, detail=sandbox.way.name), *lost]
 
 
 def _static_findings() -> tuple[Finding, ...]:

@@ -18,7 +18,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from sandbox.guest import kernel, relay, run_agent
 from sandbox.guest.layout import DOOR, DOORS, HARNESS, SERVER_CAPS
@@ -75,6 +75,9 @@ class Warm:
     """The server's variables, which are those of every run."""
     fork: Callable[[], int]
     """The cheapest fork that is safe for this server."""
+    walls: Literal["to build", "bare", "built"] = "to build"
+    """Whether the run's namespaces (`bare`), and its places too (`built`), were made before this process began; where
+    they are built, no capability is left here."""
 
 
 def read_order(fd: int) -> Order:
@@ -100,6 +103,20 @@ def run_cell(streams: Streams, warm: Warm) -> NoReturn:
         if status.recv(16) != b"go":
             os._exit(1)
         order = read_order(streams.payload)
+        _build_walls(order, warm)
+        report = _supervise(order, streams, warm)
+    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
+        report = {"error": f"{type(error).__name__}: {error}"}
+    status.send(json.dumps(report).encode())
+    os._exit(0)
+
+
+def _build_walls(order: Order, warm: Warm) -> None:
+    """Make what the launcher has not made."""
+    if warm.walls == "built":
+        os.chdir(HARNESS)
+        return
+    if warm.walls == "to build":
         kernel.unshare(
             kernel.CLONE_NEWNS
             | kernel.CLONE_NEWNET
@@ -107,12 +124,7 @@ def run_cell(streams: Streams, warm: Warm) -> NoReturn:
             | kernel.CLONE_NEWUTS
             | kernel.CLONE_NEWCGROUP
         )
-        _furnish(order)
-        report = _supervise(order, streams, warm)
-    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
-        report = {"error": f"{type(error).__name__}: {error}"}
-    status.send(json.dumps(report).encode())
-    os._exit(0)
+    _furnish(order)
 
 
 def _become_init() -> None:
@@ -234,7 +246,8 @@ def _agent(order: Order, streams: Streams, warm: Warm, told: int) -> NoReturn:
         knob = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
         os.write(knob, b"1000")
         os.close(knob)
-        kernel.set_attributes("/proc", kernel.ATTR_RDONLY)
+        if warm.walls != "built":
+            kernel.set_attributes("/proc", kernel.ATTR_RDONLY)
         _drop(order, warm.filter if order.command is None else warm.tcp_filter)
     except OSError as error:
         os.write(told, str(error).encode())

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
@@ -26,7 +27,7 @@ from sandbox.contract import Kind, Limits, Result, Spec
 from sandbox.native.capture import Capture
 from sandbox.native.cgroup import Groups, RunGroup, Usage
 from sandbox.native.payload import PerProcess, UnusableSpecError, check, encode, memory_file
-from sandbox.native.warm_server import WarmServer, owner_of_doors
+from sandbox.native.warm_server import owner_of_doors
 
 _START_TIMEOUT_S = 60.0
 """From handing over to the first word of the run's init; long, because a busy machine is no fault of the run."""
@@ -35,6 +36,14 @@ _CPU_CHECK_S = 1.0
 _CREDENTIALS = struct.Struct("iII")
 _UNLIMITED_MEMORY_MARGIN = 256 * 2**20
 """What the warm server's own pages count against a limit per process."""
+
+
+class Starter(Protocol):
+    """What begins a run once it has the run's descriptors: a warm server, or a launcher for this run alone."""
+
+    async def send(self, fds: tuple[int, ...]) -> None:
+        """Hand over: status socket, payload, stdin, stdout, stderr. Raises OSError."""
+        ...
 
 
 class InfraError(Exception):
@@ -81,7 +90,7 @@ class _Watch:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
 
-async def run_one(server: WarmServer, site: Site, name: str, spec: Spec) -> Result:
+async def run_one(server: Starter, site: Site, name: str, spec: Spec) -> Result:
     """Carry out one run. Raises nothing but cancellation, and only when the whole tree is gone."""
     started = time.monotonic()
     try:
@@ -99,7 +108,7 @@ async def run_one(server: WarmServer, site: Site, name: str, spec: Spec) -> Resu
         return Result(kind="infra", status=None, level=site.level, wall_s=wall_s, note=str(error))
 
 
-async def _hand_over(server: WarmServer, site: Site, name: str, spec: Spec, stack: ExitStack) -> _Watch:
+async def _hand_over(server: Starter, site: Site, name: str, spec: Spec, stack: ExitStack) -> _Watch:
     door = stack.enter_context(_door(site, name, spec.socket))
     status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     stack.callback(status.close)
@@ -161,15 +170,19 @@ async def _attach(watch: _Watch, site: Site, name: str) -> None:
     try:
         message, ancillary, _, _ = watch.status.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
     except BlockingIOError as error:
-        raise InfraError(f"the warm server did not start the run within {_START_TIMEOUT_S:.0f} s") from error
+        raise InfraError(f"the run did not start within {_START_TIMEOUT_S:.0f} s") from error
     if message != b"hello":
-        raise InfraError(f"the warm server did not start the run: {message.decode('utf-8', 'replace') or 'it ended'}")
+        raise InfraError(f"the run did not start: {_words(message)}")
     pid = next(_CREDENTIALS.unpack(raw[: _CREDENTIALS.size])[0] for _, _, raw in ancillary)
     watch.pidfd = os.pidfd_open(pid)
     if watch.group is not None:
         await anyio.to_thread.run_sync(watch.group.attach, pid)
     watch.started = time.monotonic()
     watch.status.send(b"go")
+
+
+def _words(message: bytes) -> str:
+    return message.decode("utf-8", "replace") or "its launcher or server ended"
 
 
 async def _observe(watch: _Watch) -> None:

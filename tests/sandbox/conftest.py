@@ -16,10 +16,20 @@ from sandbox.contract import Sandbox, Spec
 from sandbox.docker.sandbox import DockerSandbox
 from sandbox.environment import HarnessEnvironment, ensure_environment
 from sandbox.native.sandbox import NativeSandbox
+from sandbox.native.way import Way
 from tests.sandbox.as_user import UID, UserSandbox, python_for_users
+from tests.sandbox.bubblewrap import NoBubblewrapError, ensure_bubblewrap
 from tests.sandbox.dockerd import NoDockerError, docker_daemon
 
 HOSTILE = Path(__file__).parent / "hostile"
+OTHER_WAYS = ("native-cold", "native-bwrap", "native-bwrap-cold")
+SAMPLE = (
+    "test_a_conforming_harness_ends_well", "test_the_session_is_a_conversation", "test_01_a_fork_bomb",
+    "test_03_a_memory_bomb", "test_05", "test_06", "test_07_08", "test_10", "test_11", "test_12", "test_13", "test_14",
+    "test_15_what_never_ends", "test_17", "test_20", "test_22", "test_24", "test_25",
+    "test_a_command_reaches_the_door_over_tcp",
+)  # fmt: skip
+"""Tests that run on the other ways of the native backend at every change; `make test-slow` runs all of them there."""
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +45,16 @@ def openai_environment() -> HarnessEnvironment:
 
 
 NO_DOCKER = pytest.StashKey[str]()
+NO_BWRAP = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Walls that differ only in who builds them are tried whole in the slow lane, and by a sample in the fast one."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if parameters.get("box") in OTHER_WAYS and not item.name.startswith(SAMPLE):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(trylast=True)
@@ -44,6 +64,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if reason is not None:
         terminalreporter.section("THE DOCKER SANDBOX WAS NOT TESTED", red=True, bold=True)
         terminalreporter.line(f"no docker daemon could be had: {reason}")
+    reason = config.stash.get(NO_BWRAP, None)
+    if reason is not None:
+        terminalreporter.section("THE BUBBLEWRAP LAUNCHER WAS NOT TESTED", red=True, bold=True)
+        terminalreporter.line(f"no bubblewrap could be had: {reason}")
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +99,39 @@ async def native_box(empty_environment: HarnessEnvironment) -> AsyncIterator[Nat
 
 
 @pytest.fixture(scope="session")
+async def native_cold_box(empty_environment: HarnessEnvironment) -> AsyncIterator[NativeSandbox]:
+    """An open native sandbox that starts every run cold."""
+    async with NativeSandbox(empty_environment, ways=(Way(launcher="direct", is_cold=True),)) as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+def bubblewrap(pytestconfig: pytest.Config) -> None:
+    """bubblewrap is installed, or its tests are skipped loudly."""
+    try:
+        ensure_bubblewrap()
+    except NoBubblewrapError as error:
+        pytestconfig.stash[NO_BWRAP] = str(error)
+        pytest.skip(f"NO BUBBLEWRAP: {error}")
+
+
+@pytest.fixture(scope="session")
+async def native_bwrap_box(bubblewrap: None, empty_environment: HarnessEnvironment) -> AsyncIterator[NativeSandbox]:
+    """An open native sandbox whose warm server lives in bubblewrap."""
+    async with NativeSandbox(empty_environment, ways=(Way(launcher="bwrap", is_cold=False),)) as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+async def native_bwrap_cold_box(
+    bubblewrap: None, empty_environment: HarnessEnvironment
+) -> AsyncIterator[NativeSandbox]:
+    """An open native sandbox that starts bubblewrap for every run."""
+    async with NativeSandbox(empty_environment, ways=(Way(launcher="bwrap", is_cold=True),)) as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
 async def native_user_box() -> AsyncIterator[UserSandbox]:
     """An open native sandbox of an ordinary user."""
     if os.geteuid() != 0:
@@ -90,7 +147,7 @@ async def native_user_box() -> AsyncIterator[UserSandbox]:
         shutil.rmtree(cache)
 
 
-@pytest.fixture(scope="session", params=["native", "native-user", "docker"])
+@pytest.fixture(scope="session", params=["native", "native-user", "docker", *OTHER_WAYS])
 def box(request: pytest.FixtureRequest) -> Sandbox:
     """An open sandbox of each backend."""
     opened: Sandbox = request.getfixturevalue(f"{request.param.replace('-', '_')}_box")
