@@ -33,7 +33,7 @@ from optimizer.propose.protocol import Proposer
 from optimizer.repo.harness import HarnessRepo
 from sandbox.contract import Limits, Sandbox, SandboxUnavailable
 from sandbox.environment import HarnessEnvironment, ensure_environment
-from sandbox.select import open_sandbox
+from sandbox.select import open_sandbox, weaknesses
 
 Report = Callable[[str], None]
 
@@ -146,10 +146,22 @@ async def sandbox_of(workplace: Workplace, report: Report) -> AsyncIterator[Sand
     """
     try:
         environment = environment_of(workplace, report)
-        async with open_sandbox(workplace.settings.sandbox.backend, environment) as sandbox:
+        backend = workplace.settings.sandbox.backend
+        _check_entry(workplace.settings)
+        async with open_sandbox(backend, environment) as sandbox:
+            if lost := weaknesses(sandbox):
+                report(f"sandbox {sandbox.level} does not cover: {'; '.join(lost)}")
             yield sandbox
     except SandboxUnavailable as error:
         raise SandboxUnavailableError(str(error)) from error
+
+
+def _check_entry(settings: Settings) -> None:
+    if settings.sandbox.backend == "reduced" and settings.harness.entry is not None:
+        raise SandboxUnavailable(
+            "in the reduced sandbox [harness] entry cannot reach the model: it has no network of its own; "
+            'set [sandbox] backend = "native" or "docker", or leave entry out and run agent.py'
+        )
 
 
 def limits_of(settings: Settings) -> Limits:
