@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from optimizer.cli.models import price_of, proposers_of, upstream_of
 from optimizer.config.load import load
-from optimizer.config.settings import Settings
+from optimizer.config.settings import SandboxSection, Settings
 from optimizer.domain.budget import Budget, BudgetLimits
 from optimizer.domain.errors import BenchmarkError, ConfigError, HarnessError, LedgerError, SandboxUnavailableError
 from optimizer.domain.model import Upstream
@@ -76,8 +76,8 @@ class Workplace:
         return self.settings.model.provider == "sim"
 
 
-def open_workplace(folder: Path) -> Workplace:
-    """Read a harness folder.
+def open_workplace(folder: Path, *, sandbox: str | None = None) -> Workplace:
+    """Read a harness folder; `sandbox` is a backend named on the command line, which counts as a setting.
 
     Raises:
         ConfigError: no campaign.toml, or one that cannot be used.
@@ -90,6 +90,9 @@ def open_workplace(folder: Path) -> Workplace:
             f"there is no {CONFIG_NAME} in {folder}. Go to your harness folder, or make one: `hone init my-harness`."
         )
     settings = load(path)
+    if sandbox is not None:
+        chosen = SandboxSection.model_validate({"backend": sandbox})
+        settings = settings.model_copy(update={"sandbox": chosen})
     benchmark = load_benchmark(settings.benchmark.name, settings.benchmark.options)
     return Workplace(
         folder=folder,
@@ -303,7 +306,7 @@ def open_ledger(workplace: Workplace) -> Ledger:
         raise LedgerError(
             f"campaign {workplace.settings.campaign.name!r} was recorded with other settings than {CONFIG_NAME} has."
             " Only [budget], [loop] concurrency and the rates of [model] may change between sessions: put the others"
-            " back, or choose another [campaign] name for a new campaign."
+            " back (a --sandbox that was given must be given again), or choose another [campaign] name for a new one."
         )
     return ledger
 
