@@ -31,6 +31,8 @@ from sandbox.reduced.launch import remove
 _BOOT = "import sys; sys.path[:0] = [sys.argv[1]]; from sandbox.reduced.launch import main; main()"
 _END_TIMEOUT_S = 30
 _PASS = 0o001
+_PUBLIC = ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs")
+"""Public certificates: a TLS library that may not open them fails, where it would do without if they were not there."""
 
 NOT_COVERED = (
     "memory of a run as a whole (the limit holds per process)",
@@ -142,6 +144,7 @@ class _Start:
     ) -> None:
         plan = plan_view(environment)
         kit = premises.folder / "kit"
+        public = [place for place in _PUBLIC if Path(place).exists()]
         self._premises = premises
         self._process: subprocess.Popen[bytes] | None = None
         self._request = {
@@ -150,7 +153,12 @@ class _Start:
             "library": str(kit),
             "folder": str(premises.folder / "runs" / name),
             "door": str(premises.doors / name) if has_door else "",
-            "readable": [*dict.fromkeys(source for source, _ in plan.binds), str(environment.prefix), str(kit)],
+            "readable": [
+                *dict.fromkeys(source for source, _ in plan.binds),
+                *public,
+                str(environment.prefix),
+                str(kit),
+            ],
             "masks": [*plan.masks, *(os.path.realpath(mask) for mask in plan.masks)],
             "abi": abi,
         }
