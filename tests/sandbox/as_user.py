@@ -137,7 +137,8 @@ async def _main() -> None:
         _limit_namespaces(prelude)
     environment = ensure_environment((), report=lambda _: None)
     ways = tuple(way for way in WAYS if way.name == backend) if backend.startswith("native-") else WAYS
-    async with ReducedSandbox(environment) if backend == "reduced" else NativeSandbox(environment, ways=ways) as box:
+    native = NativeSandbox(environment, ways=ways, has_spare=True)
+    async with ReducedSandbox(environment) if backend == "reduced" else native as box:
         said = {"level": box.level, "not_covered": box.not_covered, "failed": getattr(box, "failed", ())}
         print(json.dumps(said), flush=True)
         while line := await anyio.to_thread.run_sync(sys.stdin.buffer.readline):
