@@ -55,13 +55,15 @@ def python_for_users() -> str | None:
 class UserSandbox:
     """A sandbox whose host process belongs to an ordinary user."""
 
-    def __init__(self, cache: Path, *, backend: str = "native", uid: int = UID, prelude: str = "") -> None:
+    def __init__(
+        self, cache: Path, *, backend: str = "native", uid: int = UID, prelude: str = "", has_spare: bool = False
+    ) -> None:
         self.level = ""
         self.not_covered: tuple[str, ...] = ()
         self.failed: tuple[str, ...] = ()
         self._cache = cache
         self._uid = uid
-        self._words = (backend, prelude)
+        self._words = (backend, prelude, "has spare" if has_spare else "")
         self._process: Process | None = None
         self._turn = anyio.Lock()
 
@@ -132,12 +134,12 @@ async def _main() -> None:
     from sandbox.native.way import WAYS
     from sandbox.reduced.sandbox import ReducedSandbox
 
-    backend, prelude = sys.argv[1:]
+    backend, prelude, spare = sys.argv[1:]
     if prelude:
         _limit_namespaces(prelude)
     environment = ensure_environment((), report=lambda _: None)
     ways = tuple(way for way in WAYS if way.name == backend) if backend.startswith("native-") else WAYS
-    native = NativeSandbox(environment, ways=ways, has_spare=True)
+    native = NativeSandbox(environment, ways=ways, has_spare=spare != "")
     async with ReducedSandbox(environment) if backend == "reduced" else native as box:
         said = {"level": box.level, "not_covered": box.not_covered, "failed": getattr(box, "failed", ())}
         print(json.dumps(said), flush=True)

@@ -186,7 +186,7 @@ async def sandbox_of_user(backend: str = "native", *, uid: int = UID, prelude: s
     os.chmod(cache, 0o755)  # noqa: PTH101
     os.chown(cache, uid, -1)
     try:
-        async with UserSandbox(cache, backend=backend, uid=uid, prelude=prelude) as as_user:
+        async with UserSandbox(cache, backend=backend, uid=uid, prelude=prelude, has_spare=True) as as_user:
             yield as_user
     finally:
         shutil.rmtree(cache)
