@@ -46,7 +46,7 @@ class ProbeReport:
 def open_sandbox(backend: str, environment: HarnessEnvironment, *, is_warm: bool = False) -> Sandbox:
     """The sandbox of this name, still closed: `async with` opens it. Raises SandboxUnavailable.
 
-    `is_warm` is for docker alone: the native sandbox is always warm.
+    `is_warm` is for docker alone: the native sandbox is warm wherever it can be.
     """
     if backend == "native":
         _refuse_without_basics("native")
