@@ -17,6 +17,8 @@ from sandbox.environment import HarnessEnvironment, ensure_environment
 from sandbox.guest.seccomp import MACHINES
 from sandbox.native.cgroup import open_groups, own_trees, remove_folders
 from sandbox.native.sandbox import NativeSandbox
+from sandbox.reduced import landlock
+from sandbox.reduced.sandbox import ReducedSandbox
 
 Backend = Literal["native", "docker", "reduced"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
@@ -44,21 +46,28 @@ class ProbeReport:
 def open_sandbox(backend: str, environment: HarnessEnvironment, *, is_warm: bool = False) -> Sandbox:
     """The sandbox of this name, still closed: `async with` opens it. Raises SandboxUnavailable.
 
-    `is_warm` is for docker alone: the native sandbox is always warm.
+    `is_warm` is for docker alone: the native sandbox is warm wherever it can be.
     """
     if backend == "native":
-        missing = [finding for finding in _static_findings() if not finding.ok]
-        if missing:
-            raise SandboxUnavailable(f"the native sandbox needs {missing[0].what}: {missing[0].detail}")
+        _refuse_without_basics("native")
         return NativeSandbox(environment, has_spare=True)
     if backend == "docker":
         return _docker(environment, is_warm=is_warm)
-    if backend in BACKENDS:
-        raise SandboxUnavailable(
-            f"the {backend} sandbox is not part of this version, and nothing weaker is put in its place; "
-            "use native on Linux, or docker"
-        )
+    if backend == "reduced":
+        _refuse_without_basics("reduced")
+        return ReducedSandbox(environment)
     raise SandboxUnavailable(f"there is no sandbox called {backend!r}; choose one of {', '.join(BACKENDS)}")
+
+
+def weaknesses(sandbox: Sandbox) -> tuple[str, ...]:
+    """What an open sandbox does not cover and `native` at its best does; told to whoever starts a campaign."""
+    return sandbox.not_covered if isinstance(sandbox, NativeSandbox | ReducedSandbox) else ()
+
+
+def _refuse_without_basics(backend: str) -> None:
+    missing = [finding for finding in _static_findings() if not finding.ok]
+    if missing:
+        raise SandboxUnavailable(f"the {backend} sandbox needs {missing[0].what}: {missing[0].detail}")
 
 
 def _docker(environment: HarnessEnvironment, *, is_warm: bool) -> Sandbox:
@@ -75,17 +84,25 @@ async def probe(*, report: Callable[[str], None] = lambda _: None) -> ProbeRepor
     docker = await anyio.to_thread.run_sync(_docker_finding)
     if not all(finding.ok for finding in findings):
         return ProbeReport(level=None, findings=(*findings, docker))
-    findings.append(docker)
-    findings.append(_groups_finding())
+    findings += [docker, _reduced_finding(), _groups_finding()]
     try:
         environment = ensure_environment((), report=report)
         async with NativeSandbox(environment) as sandbox:
             level = sandbox.level
+            findings += _way_findings(sandbox)
     except SandboxUnavailable as error:
         findings.append(Finding(what="an empty run in the sandbox", ok=False, detail=str(error)))
         return ProbeReport(level=None, findings=tuple(findings))
     findings.append(Finding(what="an empty run in the sandbox", ok=True, detail=f"it ends well, at level {level}"))
     return ProbeReport(level=level, findings=tuple(findings))
+
+
+def _way_findings(sandbox: NativeSandbox) -> list[Finding]:
+    """Which launcher was used, why not the ones before it, and what is lost by that."""
+    what = f"namespaces by {sandbox.way.launcher}, {'one start per run' if sandbox.way.is_cold else 'warm server'}"
+    failed = [Finding(what="a faster way", ok=False, detail=reason) for reason in sandbox.failed]
+    lost = [Finding(what="not covered here", ok=False, detail=weakness) for weakness in sandbox.not_covered]
+    return [*failed, Finding(what=what, ok=True, detail=sandbox.way.name), *lost]
 
 
 def _static_findings() -> tuple[Finding, ...]:
@@ -130,6 +147,17 @@ def _docker_finding() -> Finding:
     daemon.api.close()
     lost = "" if daemon.limits_runs else "; it cannot limit memory, processes and CPU of a container"
     return Finding(what=what, ok=True, detail=f"version {daemon.version} answers, level {daemon.level}{lost}")
+
+
+def _reduced_finding() -> Finding:
+    """Whether the weaker backend could be asked for; it is never taken unasked."""
+    version = landlock.abi()
+    what = "Landlock, for `backend: reduced`"
+    if version == 0:
+        return Finding(what=what, ok=False, detail="the kernel offers none (Linux 5.13, `landlock` among its lsm=)")
+    return Finding(
+        what=what, ok=True, detail=f"version {version}; weaker than native, used only when asked for by name"
+    )
 
 
 def _groups_finding() -> Finding:

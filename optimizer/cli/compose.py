@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from optimizer.cli.models import price_of, proposers_of, upstream_of
 from optimizer.config.load import load
-from optimizer.config.settings import Settings
+from optimizer.config.settings import SandboxSection, Settings
 from optimizer.domain.budget import Budget, BudgetLimits, Spend
 from optimizer.domain.errors import BenchmarkError, ConfigError, HarnessError, LedgerError, SandboxUnavailableError
 from optimizer.domain.model import Upstream
@@ -33,7 +33,7 @@ from optimizer.propose.protocol import Proposer
 from optimizer.repo.harness import HarnessRepo
 from sandbox.contract import Limits, Sandbox, SandboxUnavailable
 from sandbox.environment import HarnessEnvironment, ensure_environment
-from sandbox.select import open_sandbox
+from sandbox.select import open_sandbox, weaknesses
 
 Report = Callable[[str], None]
 
@@ -76,8 +76,8 @@ class Workplace:
         return self.settings.model.provider == "sim"
 
 
-def open_workplace(folder: Path) -> Workplace:
-    """Read a harness folder.
+def open_workplace(folder: Path, *, sandbox: str | None = None) -> Workplace:
+    """Read a harness folder; `sandbox` is a backend named on the command line, which counts as a setting.
 
     Raises:
         ConfigError: no campaign.toml, or one that cannot be used.
@@ -90,6 +90,9 @@ def open_workplace(folder: Path) -> Workplace:
             f"there is no {CONFIG_NAME} in {folder}. Go to your harness folder, or make one: `hone init my-harness`."
         )
     settings = load(path)
+    if sandbox is not None:
+        chosen = SandboxSection.model_validate({"backend": sandbox})
+        settings = settings.model_copy(update={"sandbox": chosen})
     benchmark = load_benchmark(settings.benchmark.name, settings.benchmark.options)
     return Workplace(
         folder=folder,
@@ -147,10 +150,21 @@ async def sandbox_of(workplace: Workplace, report: Report) -> AsyncIterator[Sand
     try:
         environment = environment_of(workplace, report)
         wanted = workplace.settings.sandbox
+        _check_entry(workplace.settings)
         async with open_sandbox(wanted.backend, environment, is_warm=wanted.warm) as sandbox:
+            if lost := weaknesses(sandbox):
+                report(f"sandbox {sandbox.level} does not cover: {'; '.join(lost)}")
             yield sandbox
     except SandboxUnavailable as error:
         raise SandboxUnavailableError(str(error)) from error
+
+
+def _check_entry(settings: Settings) -> None:
+    if settings.sandbox.backend == "reduced" and settings.harness.entry is not None:
+        raise SandboxUnavailable(
+            "in the reduced sandbox [harness] entry cannot reach the model: it has no network of its own; "
+            'set [sandbox] backend = "native" or "docker", or leave entry out and run agent.py'
+        )
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -305,7 +319,7 @@ def open_ledger(workplace: Workplace) -> Ledger:
         raise LedgerError(
             f"campaign {workplace.settings.campaign.name!r} was recorded with other settings than {CONFIG_NAME} has."
             " Only [budget], [loop] concurrency and the rates of [model] may change between sessions: put the others"
-            " back, or choose another [campaign] name for a new campaign."
+            " back (a --sandbox that was given must be given again), or choose another [campaign] name for a new one."
         )
     return ledger
 

@@ -32,10 +32,10 @@ class Finding:
     remedy: str = ""
 
 
-def examine(folder: Path) -> tuple[Finding, ...]:
+def examine(folder: Path, *, sandbox: str | None = None) -> tuple[Finding, ...]:
     """All findings; later checks are left out when campaign.toml cannot be read."""
     try:
-        workplace = open_workplace(folder)
+        workplace = open_workplace(folder, sandbox=sandbox)
     except HoneError as error:
         return (*_sandbox(), Finding(what="settings", state="FAIL", detail=str(error), remedy="mend it and try again"))
     checks: tuple[Callable[[Workplace], Iterator[Finding]], ...] = (

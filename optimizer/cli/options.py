@@ -22,6 +22,18 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON docu
 CAMPAIGN = click.option("--campaign", help="Campaign name; default: the newest one.")
 
 
+SANDBOX = click.option(
+    "--sandbox",
+    type=click.Choice(["native", "docker", "reduced"]),
+    help="Instead of [sandbox] backend in campaign.toml; `reduced` is weaker and is never taken unasked.",
+)
+
+
+def with_sandbox(function: F) -> F:
+    """Add --sandbox."""
+    return SANDBOX(function)
+
+
 def with_folder(function: F) -> F:
     """Add --folder."""
     return FOLDER(function)

@@ -34,6 +34,8 @@ def status_lines(status: StatusView) -> Iterator[str]:
     if status.end_code:
         yield f"  ended       {status.end_code}: {one_line(status.end_text or '', 90)}"
     yield f"  benchmark   {header.benchmark} {header.benchmark_version}, seed {header.seed}"
+    if status.sandbox_levels:
+        yield f"  sandbox     {sandbox_text(status.sandbox_levels)}"
     yield f"  branch      hone/{header.campaign} from {header.base_commit[:10]}"
     yield (
         f"  val         {percent(status.val_baseline)} -> {percent(status.val_now)}"
@@ -47,6 +49,12 @@ def status_lines(status: StatusView) -> Iterator[str]:
     yield f"  clusters    {sum(n for _, n in status.clusters)}: {states}"
     yield f"  suite       {status.n_suite} regression cases of {status.n_cases} eval cases"
     yield from _spend_lines(status)
+
+
+def sandbox_text(levels: Sequence[str]) -> str:
+    """Isolation levels, with a mark that nobody overlooks on the weaker one."""
+    mark = "  REDUCED ISOLATION, by request" if any(level.startswith("reduced") for level in levels) else ""
+    return ", ".join(levels) + mark
 
 
 def _spend_lines(status: StatusView) -> Iterator[str]:

@@ -18,6 +18,8 @@ class Summary:
     ending: str | None
     """Which limit ended it: `usd`, `tokens`, `rollouts`, `candidates`, `hours`, or `exhausted`."""
     branch: str
+    sandbox_levels: tuple[str, ...]
+    """Isolation that rollouts reached."""
     n_batches: int
     n_candidates: int
     n_accepted: int
@@ -49,6 +51,7 @@ def summary_of(status: StatusView) -> Summary:
         state=status.state,
         ending=status.end_code,
         branch=f"hone/{status.header.campaign}",
+        sandbox_levels=status.sandbox_levels,
         n_batches=status.n_batches,
         n_candidates=counts.total,
         n_accepted=counts.accepted,

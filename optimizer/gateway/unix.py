@@ -56,7 +56,7 @@ class UnixStream:
 
 
 class UnixListener:
-    """A bound socket file that peers of any user may connect to: the folder's mode decides who can reach it."""
+    """A bound socket file that its owner alone may connect to: a sandbox that runs as another user gives it away."""
 
     def __init__(self, path: Path, *, backlog: int) -> None:
         self._path = path
@@ -64,8 +64,9 @@ class UnixListener:
         try:
             self._raw.setblocking(False)
             path.unlink(missing_ok=True)  # left behind by a killed process: a live one never shares a path
+            os.fchmod(self._raw.fileno(), 0o600)  # on Linux the file gets this mode as it appears
             self._raw.bind(os.fspath(path))
-            path.chmod(0o666)
+            path.chmod(0o600)
             self._raw.listen(backlog)
         except OSError:
             self._raw.close()

@@ -60,6 +60,7 @@ def read_status(database: sqlite3.Connection, nouns: Nouns, now: float) -> Statu
         spent=_spent(database),
         uncertain=uncertain_spend(database, is_running=state in {"running", "stale"}),
         limits=BudgetLimits() if row is None else _limits(row),
+        sandbox_levels=_levels(database),
         n_rollouts=totals.n_rollouts,
         n_calls=totals.usage.n_calls,
         n_replayed_calls=totals.usage.n_replayed_calls,
@@ -140,6 +141,14 @@ def _rate(database: sqlite3.Connection) -> float | None:
     if len(times) < 2 or times[0] <= times[-1]:
         return None
     return 60.0 * (len(times) - 1) / float(times[0] - times[-1])
+
+
+def _levels(database: sqlite3.Connection) -> tuple[str, ...]:
+    """Sandbox levels of the first rollout and of the latest 100, in order; a rollout that never got one has none."""
+    ends = (("ASC", 1), ("DESC", _RATE_ROLLOUTS))
+    queries = (f"SELECT sandbox_level FROM rollout ORDER BY rowid {order} LIMIT {n}" for order, n in ends)  # noqa: S608
+    found = {row["sandbox_level"] for query in queries for row in database.execute(query).fetchall()}
+    return tuple(sorted(found - {"", "none"}))
 
 
 def _one(database: sqlite3.Connection, query: str) -> int:

@@ -93,6 +93,8 @@ class StatusView:
     uncertain: Spend
     """What calls that broke off or were in flight at a kill may have taken beside `spent`: held against the limits."""
     limits: BudgetLimits
+    sandbox_levels: tuple[str, ...]
+    """Isolation reached, as the first and the latest 100 rollouts say; every rollout has its own."""
     n_rollouts: int
     n_calls: int
     """Model calls of all rollouts, replayed ones included."""

@@ -22,7 +22,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from sandbox.guest import kernel, relay, run_agent
 from sandbox.guest.layout import DOOR, DOORS, HARNESS, SERVER_CAPS
@@ -85,6 +85,9 @@ class Warm:
     """The server's variables, which are those of every run."""
     fork: Callable[[], int]
     """The cheapest fork that is safe for this server."""
+    walls: Literal["to build", "bare", "built"] = "to build"
+    """Whether the run's namespaces (`bare`), and its places too (`built`), were made before this process began; where
+    they are built, no capability is left here."""
 
 
 def read_order(fd: int) -> Order:
@@ -109,6 +112,19 @@ def run_cell(room: Room, streams: Streams, warm: Warm) -> NoReturn:
         status.send(b"hello")
         if status.recv(16) != b"go":
             os._exit(1)
+        _build_walls(room, warm)
+        report = _supervise(room, status, streams, warm)
+    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
+        report = {"error": f"{type(error).__name__}: {error}"}
+    status.send(json.dumps(report).encode())
+    os._exit(0)
+
+
+def _build_walls(room: Room, warm: Warm) -> None:
+    """Make what the launcher has not made."""
+    if warm.walls == "built":
+        return
+    if warm.walls == "to build":
         kernel.unshare(
             kernel.CLONE_NEWNS
             | kernel.CLONE_NEWNET
@@ -116,12 +132,7 @@ def run_cell(room: Room, streams: Streams, warm: Warm) -> NoReturn:
             | kernel.CLONE_NEWUTS
             | kernel.CLONE_NEWCGROUP
         )
-        _furnish(room)
-        report = _supervise(room, status, streams, warm)
-    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
-        report = {"error": f"{type(error).__name__}: {error}"}
-    status.send(json.dumps(report).encode())
-    os._exit(0)
+    _furnish(room)
 
 
 def _become_init() -> None:
@@ -200,13 +211,20 @@ def _supervise(room: Room, status: socket.socket, streams: Streams, warm: Warm) 
     return {"status": raw, "cpu_s": used.ru_utime + used.ru_stime}
 
 
-def _pass_on(room: Room, status: socket.socket, agent: socket.socket, warm: Warm) -> bytes:
-    """Wait for the order, make its place, hand it to the agent; returns what kept the agent from starting."""
+def await_order(status: socket.socket) -> list[int]:
+    """Payload and stdin from the host; ends this process where there is no more use for it."""
     _, fds, _, _ = socket.recv_fds(status, 16, _N_ORDER_FDS)
     if len(fds) != _N_ORDER_FDS:
-        os._exit(1)  # the host has gone away, or has no use for this run
+        os._exit(1)
+    return fds
+
+
+def _pass_on(room: Room, status: socket.socket, agent: socket.socket, warm: Warm) -> bytes:
+    """Wait for the order, make its place, hand it to the agent; returns what kept the agent from starting."""
+    fds = await_order(status)
     order = read_order(fds[0])
-    _let_in(order)
+    if warm.walls != "built":
+        _let_in(order)
     if order.command is not None and order.door is not None:
         _start_relay(room, warm.tcp_filter)
     trouble = b""
@@ -263,7 +281,8 @@ def _agent(room: Room, streams: Streams, warm: Warm, init: int) -> NoReturn:
         knob = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
         os.write(knob, b"1000")
         os.close(knob)
-        kernel.set_attributes("/proc", kernel.ATTR_RDONLY)
+        if warm.walls != "built":
+            kernel.set_attributes("/proc", kernel.ATTR_RDONLY)
         _drop(room)
         order = _await_order()
         (warm.filter if order.command is None else warm.tcp_filter).install()

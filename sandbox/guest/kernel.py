@@ -45,7 +45,9 @@ _N_CAPS = 64
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
+_PR_CAPBSET_READ = 23
 _PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
@@ -182,6 +184,11 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def become_subreaper() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
 def set_dumpable(*, dumpable: bool) -> None:
     """Say whether others of the same user may look into this process."""
     _prctl(_PR_SET_DUMPABLE, int(dumpable))
@@ -203,9 +210,10 @@ def drop_bounding(*, keep: frozenset[int] = frozenset()) -> None:
 
 
 def drop_bounding_of(caps: frozenset[int]) -> None:
-    """Remove `caps` from the bounding set."""
+    """Remove `caps` from the bounding set, as far as they are in it."""
     for cap in caps:
-        _prctl(_PR_CAPBSET_DROP, cap)
+        if _libc.prctl(_PR_CAPBSET_READ, cap, 0, 0, 0) == 1:
+            _prctl(_PR_CAPBSET_DROP, cap)
 
 
 def set_capabilities(caps: frozenset[int]) -> None:

@@ -8,6 +8,7 @@ refuses what is listed, refuses every call newer than the list knows, and allows
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 _LD_WORD = 0x20
@@ -30,6 +31,7 @@ _OFFSET_ARCH = 4
 AF_UNIX = 1
 INET_FAMILIES = (2, 10)
 SOCK_STREAM = 1
+SOCK_SEQPACKET = 5
 SOCK_TYPE_MASK = 0xF
 IPPROTO_TCP = 6
 CLONE_NEW_ANY = 0x7E020000
@@ -68,6 +70,31 @@ _AARCH64 = _COMMON | {
 }  # fmt: skip
 
 
+_UNSHARED_X86_64 = {
+    "connect": 42, "accept": 43, "bind": 49, "listen": 50, "accept4": 288,
+    "shmget": 29, "semget": 64, "msgget": 68, "mq_open": 240,
+    "sched_setaffinity": 203, "sched_setscheduler": 144, "sched_setparam": 142, "sched_setattr": 314,
+    "setpriority": 141, "ioprio_set": 251,
+}  # fmt: skip
+"""What namespaces would make harmless: other processes' sockets, kernel objects that outlive a run, others' pace."""
+_UNSHARED_AARCH64 = {
+    "connect": 203, "accept": 202, "bind": 200, "listen": 201, "accept4": 242,
+    "shmget": 194, "semget": 190, "msgget": 186, "mq_open": 180,
+    "sched_setaffinity": 122, "sched_setscheduler": 119, "sched_setparam": 118, "sched_setattr": 274,
+    "setpriority": 140, "ioprio_set": 30,
+}  # fmt: skip
+_OWNED_X86_64 = {
+    "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452, "chown": 92, "fchown": 93, "lchown": 94,
+    "fchownat": 260, "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198,
+    "fremovexattr": 199, "utime": 132, "utimes": 235, "futimesat": 261, "utimensat": 280,
+}  # fmt: skip
+"""What Landlock does not refuse to the owner of a file."""
+_OWNED_AARCH64 = {
+    "fchmod": 52, "fchmodat": 53, "fchmodat2": 452, "fchown": 55, "fchownat": 54, "setxattr": 5, "lsetxattr": 6,
+    "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16, "utimensat": 88,
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """What a filter must know of one processor family."""
@@ -79,16 +106,34 @@ class Machine:
     socketpair: int
     ioctl: int
     prlimit: int
+    unshared: dict[str, int]
+    owned: dict[str, int]
     clone3: int = 435
     newest_known: int = field(default=_NEWEST_KNOWN)
 
 
 MACHINES = {
     "x86_64": Machine(
-        audit_arch=0xC000003E, refused=_X86_64, clone=56, socket=41, socketpair=53, ioctl=16, prlimit=302
+        audit_arch=0xC000003E,
+        refused=_X86_64,
+        clone=56,
+        socket=41,
+        socketpair=53,
+        ioctl=16,
+        prlimit=302,
+        unshared=_UNSHARED_X86_64,
+        owned=_OWNED_X86_64,
     ),
     "aarch64": Machine(
-        audit_arch=0xC00000B7, refused=_AARCH64, clone=220, socket=198, socketpair=199, ioctl=29, prlimit=261
+        audit_arch=0xC00000B7,
+        refused=_AARCH64,
+        clone=220,
+        socket=198,
+        socketpair=199,
+        ioctl=29,
+        prlimit=261,
+        unshared=_UNSHARED_AARCH64,
+        owned=_OWNED_AARCH64,
     ),
 }
 
@@ -173,6 +218,44 @@ def build_filter(machine: str, *, inet: bool) -> bytes:
     """The filter of one run as BPF bytes; `inet` allows TCP sockets."""
     target = MACHINES[machine]
     program = [
+        *_head(target),
+        *_when(target.socket, _socket_rule(inet=inet)),
+        *_when(target.socketpair, _socket_rule(inet=False)),
+    ]
+    return _packed(program, target.refused.values())
+
+
+def build_lone_filter(machine: str, *, is_owner: bool) -> bytes:
+    """The filter of a run that shares the host's namespaces: no socket but connected pairs, nothing left behind.
+
+    `is_owner`: the run has the uid of other things on this machine, whose modes and times it must not change.
+    """
+    target = MACHINES[machine]
+    program = [
+        *_head(target),
+        *_when(target.socket, [_refuse(EACCES)]),
+        *_when(target.socketpair, _pair_rule()),
+    ]
+    owned = target.owned.values() if is_owner else ()
+    return _packed(program, [*target.refused.values(), *target.unshared.values(), *owned])
+
+
+def _pair_rule() -> list[_Op]:
+    """Connected unix pairs that cannot send to an address, as datagrams could."""
+    return [
+        _argument(0),
+        *_unless_equal(AF_UNIX, EACCES),
+        _argument(1),
+        _Op(code=_AND, value=SOCK_TYPE_MASK),
+        _Op(code=_JEQ, value=SOCK_STREAM, if_true=2),
+        *_unless_equal(SOCK_SEQPACKET, EACCES),
+        _give(_ALLOW),
+    ]
+
+
+def _head(target: Machine) -> list[_Op]:
+    """What every filter begins with."""
+    return [
         _Op(code=_LD_WORD, value=_OFFSET_ARCH),
         _Op(code=_JEQ, value=target.audit_arch, if_true=1),
         _give(_KILL_PROCESS),
@@ -182,12 +265,13 @@ def build_filter(machine: str, *, inet: bool) -> bytes:
         _refuse(ENOSYS),
         *_when(target.clone3, [_refuse(ENOSYS)]),  # its flags are behind a pointer; libc falls back to clone
         *_when(target.clone, _clone_rule()),
-        *_when(target.socket, _socket_rule(inet=inet)),
-        *_when(target.socketpair, _socket_rule(inet=False)),
         *_when(target.ioctl, _ioctl_rule()),
         *_when(target.prlimit, _prlimit_rule()),
     ]
-    for number in sorted(target.refused.values()):
+
+
+def _packed(program: list[_Op], refused: Iterable[int]) -> bytes:
+    for number in sorted(refused):
         program += _when(number, [_refuse(EPERM)])
     program.append(_give(_ALLOW))
     return b"".join(op.pack() for op in program)

@@ -14,6 +14,7 @@ an escape: /proc/sys/kernel/core_pattern is writable to it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -26,27 +27,18 @@ from typing import NoReturn
 
 from sandbox.guest import kernel
 from sandbox.guest.layout import CONTROL_FD, DOORS, SERVER_CAPS, path_variable
+from sandbox.native.bubblewrap import SERVER_CAPS_BY_NAME, Bubblewrap, View, arguments
 from sandbox.native.cgroup import remove_folders
+from sandbox.native.etc import ETC, INSIDE_UID
 
 UNPRIVILEGED = 65534
-_INSIDE_UID = 1000
 _SPACE = "/tmp"
 _STAGE = "/tmp/stage"
 _ROOT = "/tmp/root"
 _LIBRARY = "/hone/lib"
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _FOLDERS = ("/proc", "/run/hone", "/scratch", "/tmp", "/harness", "/dev/shm", DOORS)
-_ETC = {
-    "/etc/passwd": f"root:x:0:0::/:/bin/sh\nhone:x:{_INSIDE_UID}:{_INSIDE_UID}::/scratch:/bin/sh\n",
-    "/etc/group": f"root:x:0:\nhone:x:{_INSIDE_UID}:\n",
-    "/etc/hosts": "127.0.0.1 localhost hone\n::1 localhost\n",
-    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-    "/etc/hostname": "hone\n",
-}
-_BOOT = (
-    f"import sys; sys.path[len(sys.path):] = ['{_LIBRARY}', '{_LIBRARY}/sandbox/guest']; "
-    "from sandbox.guest.server import main; main()"
-)
+_BOOT = f"import sys; sys.path[len(sys.path):] = ['{_LIBRARY}', '{_LIBRARY}/sandbox/guest']; from sandbox.guest."
 _SERVER_ENV = {
     "HOME": "/tmp",
     "TMPDIR": "/tmp",
@@ -65,7 +57,8 @@ class Launch:
     """What the host asks for; see `sandbox.native.plan.Plan` for binds, links and masks."""
 
     host_pid: int
-    control_fd: int
+    fds: tuple[int, ...]
+    """Descriptors that the server, or the one cold run, finds from CONTROL_FD on."""
     python: str
     guest: str
     doors: str
@@ -74,11 +67,18 @@ class Launch:
     binds: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     masks: tuple[str, ...]
+    room: str | None
+    """Where the process started is the init of one single run instead of a warm server: the limits of that run."""
+    bwrap: Bubblewrap | None
+    """Where only bubblewrap may make a user namespace: how to start it."""
 
 
 def main() -> None:
     """Keep the sandbox until it or the host ends."""
-    launch = Launch(**json.load(sys.stdin))
+    request = json.load(sys.stdin)
+    if request["bwrap"] is not None:
+        request["bwrap"] = Bubblewrap(**request["bwrap"])
+    launch = Launch(**request)
     host = os.pidfd_open(launch.host_pid)
     if os.getppid() != launch.host_pid:
         return
@@ -86,8 +86,13 @@ def main() -> None:
     builder = os.fork()
     if builder == 0:
         _guarded_build(launch, keeper)
-    os.close(launch.control_fd)
+    _close(launch.fds)
     _keep(launch, host, builder)
+
+
+def _close(fds: tuple[int, ...]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _keep(launch: Launch, host: int, builder: int) -> None:
@@ -116,7 +121,7 @@ def _guarded_build(launch: Launch, keeper: int) -> NoReturn:
 def _build(launch: Launch, keeper: int) -> None:
     guest = {path.name: path.read_bytes() for path in Path(launch.guest).glob("*.py")}
     devices = [(f"/dev/{name}", f"/dev/{name}") for name in _DEVICES]
-    sources = (*launch.binds, *devices, (launch.doors, DOORS))
+    sources = (*launch.binds, *devices, *((launch.doors, DOORS) for _ in range(launch.doors != "")))
     os.umask(0o022)
     is_root = os.geteuid() == 0
     if is_root:
@@ -124,6 +129,8 @@ def _build(launch: Launch, keeper: int) -> None:
         _stage(sources)
         _give_up_root()
     kernel.die_with_parent(keeper)
+    if launch.bwrap is not None:
+        _become_bubblewrap(launch, launch.bwrap, sources, is_staged=is_root)
     _leave_namespaces()
     if not is_root:
         _stage(sources)
@@ -132,7 +139,7 @@ def _build(launch: Launch, keeper: int) -> None:
         kernel.die_with_parent(0)  # the parent is outside the new process namespace
         _furnish(launch, sources, guest)
         _become_server(launch)
-    os.close(launch.control_fd)
+    _close(launch.fds)
     os.waitpid(server, 0)
 
 
@@ -157,8 +164,8 @@ def _leave_namespaces() -> None:
     )
     for name, text in (
         ("setgroups", "deny"),
-        ("gid_map", f"{_INSIDE_UID} {gid} 1"),
-        ("uid_map", f"{_INSIDE_UID} {uid} 1"),
+        ("gid_map", f"{INSIDE_UID} {gid} 1"),
+        ("uid_map", f"{INSIDE_UID} {uid} 1"),
     ):
         _write(f"/proc/self/{name}", text.encode())
 
@@ -227,7 +234,7 @@ def _write_files(guest: dict[str, bytes]) -> None:
     os.mkdir(f"{_ROOT}/etc", 0o755)
     for name, content in guest.items():
         _write(f"{package}/{name}", content)
-    for name, text in _ETC.items():
+    for name, text in ETC.items():
         _write(_ROOT + name, text.encode())
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         os.symlink(f"/proc/self/fd/{number}", f"{_ROOT}/dev/{name}")
@@ -246,17 +253,52 @@ def _bind_sources(sources: tuple[tuple[str, str], ...]) -> None:
 
 def _become_server(launch: Launch) -> None:
     """Keep three capabilities of the new user namespace through exec; a run drops these too."""
-    nowhere = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    control = os.dup(launch.control_fd)
-    os.dup2(nowhere, 0)
-    os.dup2(nowhere, 1)
-    os.dup2(control, CONTROL_FD)
-    os.closerange(CONTROL_FD + 1, 1 << 16)
+    _keep_descriptors(launch.fds)
     kernel.drop_bounding(keep=SERVER_CAPS)
     kernel.set_capabilities(SERVER_CAPS)
     kernel.no_new_privileges()
-    os.execve(
-        launch.python,
-        [launch.python, "-I", "-B", "-X", "utf8", "-c", _BOOT, os.path.basename(launch.workdir)],
-        {"PATH": path_variable(os.path.dirname(os.path.dirname(launch.python))), **_SERVER_ENV},
+    words = _server_words(launch)
+    os.execve(words[0], words, _server_env(launch))
+
+
+def _keep_descriptors(fds: tuple[int, ...]) -> None:
+    """Nothing is inherited but standard error and `fds`, which move to CONTROL_FD and on."""
+    nowhere = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, CONTROL_FD + len(fds)) for fd in fds]
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    for place, fd in enumerate(high, CONTROL_FD):
+        os.dup2(fd, place)
+    os.closerange(CONTROL_FD + len(fds), 1 << 16)
+
+
+def _server_words(launch: Launch) -> list[str]:
+    python = [launch.python, "-I", "-B", "-X", "utf8", "-c"]
+    name = os.path.basename(launch.workdir)
+    if launch.room is None:
+        return [*python, f"{_BOOT}server import main; main()", name]
+    return [*python, f"{_BOOT}cold import main; main({launch.bwrap is not None})", name, launch.room]
+
+
+def _server_env(launch: Launch) -> dict[str, str]:
+    return {"PATH": path_variable(os.path.dirname(os.path.dirname(launch.python))), **_SERVER_ENV}
+
+
+def _become_bubblewrap(
+    launch: Launch, bwrap: Bubblewrap, sources: tuple[tuple[str, str], ...], *, is_staged: bool
+) -> NoReturn:
+    """Let bubblewrap make the namespaces and the view; it never runs as the host's root: an escape."""
+    if 0 in os.getresuid():
+        raise PermissionError("bubblewrap is not started as root")
+    kernel.new_session_keyring()
+    staged = tuple(f"{_STAGE}/{index}" if is_staged else source for index, (source, _) in enumerate(sources))
+    view = View(
+        binds=tuple((source, place) for source, (_, place) in zip(staged, sources, strict=True)),
+        links=launch.links,
+        masks=launch.masks,
+        devices=tuple(f"/dev/{name}" for name in _DEVICES),
+        caps=SERVER_CAPS_BY_NAME if launch.room is None else (),
     )
+    words = [*arguments(bwrap, view), *_server_words(launch)]
+    _keep_descriptors(launch.fds)
+    os.execve(words[0], words, _server_env(launch))

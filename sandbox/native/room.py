@@ -1,4 +1,4 @@
-"""A contained process tree that waits for its order: asked of the warm server, put under its limits, let go.
+"""A contained process tree that waits for its order: asked of a starter, put under its limits, let go.
 
 Everything here blocks for some milliseconds, mostly where the kernel changes control groups, so it is called in
 worker threads. A room serves one order and then ends.
@@ -15,12 +15,12 @@ import struct
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from sandbox.contract import Limits
 from sandbox.native.capture import Capture
 from sandbox.native.cgroup import Groups, RunGroup, Usage
 from sandbox.native.payload import PerProcess, encode_room
-from sandbox.native.warm_server import WarmServer
 
 _START_TIMEOUT_S = 60.0
 """From asking to the first word of the run's init; long, because a busy machine is no fault of the run."""
@@ -28,6 +28,14 @@ _DEATH_TIMEOUT_S = 30.0
 _CREDENTIALS = struct.Struct("iII")
 _UNLIMITED_MEMORY_MARGIN = 256 * 2**20
 """What the warm server's own pages count against a limit per process."""
+
+
+class Starter(Protocol):
+    """What makes a room once it has the room's descriptors: a warm server, or a launcher for this run alone."""
+
+    def send(self, room: bytes, fds: tuple[int, ...]) -> None:
+        """Ask for it: its limits as `encode_room` writes them; status socket, stdout, stderr. Raises OSError."""
+        ...
 
 
 class InfraError(Exception):
@@ -93,7 +101,7 @@ class Room:
             self.close()
 
 
-def open_room(server: WarmServer, site: Site, name: str, limits: Limits) -> Room:
+def open_room(server: Starter, site: Site, name: str, limits: Limits) -> Room:
     """Have one made; `name` is its control group's. Raises InfraError and OSError, and then nothing is left of it."""
     with ExitStack() as on_failure:
         status, stdout, stderr = _ask(server, site, limits)
@@ -122,7 +130,7 @@ def _close(status: socket.socket, stdout: Capture, stderr: Capture) -> None:
     stderr.close()
 
 
-def _ask(server: WarmServer, site: Site, limits: Limits) -> tuple[socket.socket, Capture, Capture]:
+def _ask(server: Starter, site: Site, limits: Limits) -> tuple[socket.socket, Capture, Capture]:
     status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     status.setblocking(False)
     status.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -149,12 +157,16 @@ def _per_process(site: Site, limits: Limits) -> PerProcess:
 def _pid_of_init(status: socket.socket) -> int:
     """The init's pid on this side, which the kernel attaches to its first word."""
     if not _poll((status.fileno(),), _START_TIMEOUT_S):
-        raise InfraError(f"the warm server did not start the run within {_START_TIMEOUT_S:.0f} s")
+        raise InfraError(f"the run did not start within {_START_TIMEOUT_S:.0f} s")
     message, ancillary, _, _ = status.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
     if message != b"hello":
-        raise InfraError(f"the warm server did not start the run: {message.decode('utf-8', 'replace') or 'it ended'}")
+        raise InfraError(f"the run did not start: {_words(message)}")
     pid: int = next(_CREDENTIALS.unpack(raw[: _CREDENTIALS.size])[0] for _, _, raw in ancillary)
     return pid
+
+
+def _words(message: bytes) -> str:
+    return message.decode("utf-8", "replace") or "its launcher or server ended"
 
 
 def _poll(fds: tuple[int, ...], timeout_s: float) -> bool:

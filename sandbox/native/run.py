@@ -11,12 +11,12 @@ import errno
 import json
 import os
 import signal
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 import anyio.to_thread
@@ -24,19 +24,11 @@ import anyio.to_thread
 from sandbox.contract import Kind, Limits, Result, Spec
 from sandbox.native.cgroup import Usage
 from sandbox.native.payload import UnusableSpecError, check, encode, memory_file
-from sandbox.native.room import InfraError, Room, Site, open_room
-from sandbox.native.warm_server import WarmServer, owner_of_doors
+from sandbox.native.room import InfraError, Room, Site, Starter, open_room
+from sandbox.native.warm_server import owner_of_doors
 
 _DEATH_TIMEOUT_S = 30.0
 _CPU_CHECK_S = 1.0
-
-
-class Spares(Protocol):
-    """Where a room that was made ahead may be had."""
-
-    def take(self, server: WarmServer, limits: Limits) -> Room | None:
-        """One with these limits, for good; None if there is none."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,13 +51,15 @@ class _Watch:
         self.room.kill()
 
 
-async def run_one(server: WarmServer, site: Site, name: str, spec: Spec, spares: Spares) -> Result:
-    """Carry out one run. Raises nothing but cancellation, and only when the whole tree is gone."""
+async def run_one(
+    server: Starter, site: Site, name: str, spec: Spec, *, spare: Callable[[], Room | None] = lambda: None
+) -> Result:
+    """Carry out one run, in the `spare` room if there is one. Raises only cancellation, when the whole tree is gone."""
     started = time.monotonic()
     try:
         check(spec)
         with _door(site, name, spec.socket) as door:
-            room = spares.take(server, spec.limits)
+            room = spare()
             if room is None:
                 # Not abandoned when cancelled: a room that is made is always closed below.
                 room = await anyio.to_thread.run_sync(open_room, server, site, name, spec.limits)
@@ -132,9 +126,17 @@ async def _report(watch: _Watch) -> None:
         if not patience.cancelled_caught:
             break
         _check_cpu(watch)
-    with contextlib.suppress(ConnectionResetError):
-        message = watch.room.status.recv(65536)
-        watch.report = json.loads(message) if message else {}
+    watch.report = _last_words(watch.room.status)
+
+
+def _last_words(status: socket.socket) -> dict[str, object]:
+    """The init's report. If it ended before it took its order, the first read fails; what it said lies behind that."""
+    for _ in range(2):
+        with contextlib.suppress(ConnectionResetError):
+            message = status.recv(65536)
+            report: dict[str, object] = json.loads(message) if message else {}
+            return report
+    return {}
 
 
 def _check_cpu(watch: _Watch) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -21,9 +21,10 @@ import anyio
 
 from sandbox.contract import SandboxUnavailable
 from sandbox.environment import HarnessEnvironment
+from sandbox.native.bubblewrap import Bubblewrap, find, kit_binds, prepare_kit
 from sandbox.native.cgroup import Groups, Tree, open_groups, own_trees, remove_folders
 from sandbox.native.launch import UNPRIVILEGED
-from sandbox.native.plan import GUEST, inside, plan_view
+from sandbox.native.plan import GUEST, Plan, inside, plan_view
 
 _START_TIMEOUT_S = 120
 _END_TIMEOUT_S = 10
@@ -63,6 +64,19 @@ class Premises:
             lock_fd=lock_fd,
         )
 
+    def last_words(self) -> str:
+        """The end of what launchers and servers said about their own troubles."""
+        try:
+            return self.log.read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace").strip() or "(it said nothing)"
+        except OSError:
+            return "(its log is gone)"
+
+    def furnish_for_bwrap(self) -> None:
+        """Lay out what bubblewrap binds. Raises OSError where there is no bubblewrap that can be used."""
+        find()
+        if not (self.folder / "kit").exists():
+            prepare_kit(self.folder / "kit", GUEST)
+
     def close(self) -> None:
         """Remove them."""
         if self.groups is not None:
@@ -89,24 +103,38 @@ def sweep(trees: tuple[Tree, ...]) -> None:
             os.close(fd)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a launcher is to start."""
+
+    plan: Plan
+    environment: HarnessEnvironment
+    room: str | None = None
+    """Limits of the one run that is started cold; None for a warm server."""
+    bwrap: Bubblewrap | None = None
+
+
 class WarmServer:
     """A running server; `send` hands it one run."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
         self._process = process
         self._pidfd = os.pidfd_open(process.pid)
         self._control = control
-        self._log = log
         self.warmed: tuple[str, ...] = ()
 
     @classmethod
-    async def start(cls, environment: HarnessEnvironment, premises: Premises) -> Self:
+    async def start(cls, environment: HarnessEnvironment, premises: Premises, *, with_bwrap: bool = False) -> Self:
         """Start a server and wait until it is warm. Raises SandboxUnavailable with the server's last words."""
+        order = Order(plan=plan_view(environment), environment=environment)
+        if with_bwrap:
+            binds = (*order.plan.binds, *kit_binds(premises.folder / "kit"))
+            order = replace(order, plan=replace(order.plan, binds=binds), bwrap=Bubblewrap(program=find()))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            process = _spawn(environment, premises, theirs)
+            process = spawn(premises, order, (theirs.fileno(),))
         ours.setblocking(False)
-        server = cls(process, ours, premises.log)
+        server = cls(process, ours)
         try:
             with anyio.fail_after(_START_TIMEOUT_S):
                 await anyio.wait_readable(ours)
@@ -114,14 +142,14 @@ class WarmServer:
         except (TimeoutError, OSError) as error:
             await server.close()
             raise SandboxUnavailable(
-                f"the sandbox did not start in {_START_TIMEOUT_S} s: {server.last_words()}"
+                f"the sandbox did not start in {_START_TIMEOUT_S} s: {premises.last_words()}"
             ) from error
         except BaseException:
             await server.close()
             raise
         if not message:
             await server.close()
-            raise SandboxUnavailable(explain(server.last_words()))
+            raise SandboxUnavailable(explain(premises.last_words()))
         server.warmed = tuple(json.loads(message)["warmed"])
         return server
 
@@ -129,13 +157,6 @@ class WarmServer:
     def is_alive(self) -> bool:
         """Whether runs can still be handed over."""
         return self._process.poll() is None
-
-    def last_words(self) -> str:
-        """The end of what the server said about its own troubles."""
-        try:
-            return self._log.read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace").strip() or "(it said nothing)"
-        except OSError:
-            return "(its log is gone)"
 
     def send(self, room: bytes, fds: tuple[int, ...]) -> None:
         """Ask for one room: status socket, stdout, stderr. For a worker thread; raises OSError."""
@@ -166,21 +187,22 @@ class WarmServer:
             self._process.wait()
 
 
-def _spawn(environment: HarnessEnvironment, premises: Premises, control: socket.socket) -> subprocess.Popen[bytes]:
-    # Started by this thread and not a worker: the kernel would end the child together with the thread.
-    plan = plan_view(environment)
+def spawn(premises: Premises, order: Order, fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    """Start a launcher that passes `fds` on."""
     groups = premises.groups.folders if premises.groups is not None else ()
-    request = asdict(plan) | {
+    request = asdict(order.plan) | {
         "host_pid": os.getpid(),
-        "control_fd": control.fileno(),
-        "python": f"{inside(environment)}/bin/python",
+        "fds": fds,
+        "python": f"{inside(order.environment)}/bin/python",
         "guest": str(GUEST),
-        "doors": str(premises.doors),
+        "doors": "" if order.room is not None and order.bwrap is not None else str(premises.doors),
+        "room": order.room,
+        "bwrap": None if order.bwrap is None else asdict(order.bwrap),
         "workdir": str(premises.folder),
         "groups": [str(group) for group in groups],
     }
     library = str(GUEST.parent.parent)
-    with premises.log.open("wb") as log:
+    with premises.log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _BOOT, library, premises.folder.name],
             stdin=subprocess.PIPE,
@@ -189,7 +211,7 @@ def _spawn(environment: HarnessEnvironment, premises: Premises, control: socket.
             env={},
             cwd="/",
             start_new_session=True,  # a Ctrl-C is for the host, which then closes in order
-            pass_fds=(control.fileno(), premises.lock_fd),
+            pass_fds=(*fds, premises.lock_fd),
         )
     assert process.stdin is not None
     with process.stdin as pipe:

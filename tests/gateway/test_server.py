@@ -314,7 +314,7 @@ async def test_a_socket_left_by_a_killed_process_is_replaced(world: World) -> No
 async def test_a_closed_door_leaves_no_socket_and_its_record_stays(world: World) -> None:
     async with world.open() as (door, http):
         await ask(http)
-        assert door.socket.stat().st_mode & 0o777 == 0o666
+        assert door.socket.stat().st_mode & 0o777 == 0o600
     assert not door.socket.exists()
     assert door.recording().usage.n_calls == 1
 

@@ -1,4 +1,4 @@
-"""The native sandbox as an ordinary user: a process of that user runs it, and specs and results travel as lines."""
+"""A sandbox as an ordinary user: a process of that user runs it, and specs and results travel as lines."""
 
 from __future__ import annotations
 
@@ -55,9 +55,15 @@ def python_for_users() -> str | None:
 class UserSandbox:
     """A sandbox whose host process belongs to an ordinary user."""
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(
+        self, cache: Path, *, backend: str = "native", uid: int = UID, prelude: str = "", has_spare: bool = False
+    ) -> None:
         self.level = ""
+        self.not_covered: tuple[str, ...] = ()
+        self.failed: tuple[str, ...] = ()
         self._cache = cache
+        self._uid = uid
+        self._words = (backend, prelude, "has spare" if has_spare else "")
         self._process: Process | None = None
         self._turn = anyio.Lock()
 
@@ -72,19 +78,20 @@ class UserSandbox:
             "HOME": "/",
         }
         self._process = await anyio.open_process(
-            [python, "-B", "-m", "tests.sandbox.as_user"],
+            [python, "-B", "-m", "tests.sandbox.as_user", *self._words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None,
             env=env,
             cwd="/",
-            user=UID,
-            group=UID,
+            user=self._uid,
+            group=self._uid,
             extra_groups=[],
         )
         assert self._process.stdout is not None
         self._lines = BufferedByteReceiveStream(self._process.stdout)
-        self.level = json.loads(await self._lines.receive_until(b"\n", _LINE))["level"]
+        opened = json.loads(await self._lines.receive_until(b"\n", _LINE))
+        self.level, self.not_covered, self.failed = opened["level"], opened["not_covered"], opened["failed"]
         return self
 
     async def run(self, spec: Spec) -> Result:
@@ -107,13 +114,35 @@ class UserSandbox:
         await self._process.aclose()
 
 
+def _limit_namespaces(prelude: str) -> None:
+    """Stand where some namespaces are not to be had: a limit such as `max_mnt_namespaces=1` of an outer namespace."""
+    from sandbox.guest import kernel
+
+    name, _, number = prelude.partition("=")
+    uid, gid = os.getuid(), os.getgid()
+    kernel.unshare(kernel.CLONE_NEWUSER)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path(f"/proc/sys/user/{name}").write_text(number)
+    kernel.set_capabilities(frozenset())
+
+
 async def _main() -> None:
     from sandbox.environment import ensure_environment
     from sandbox.native.sandbox import NativeSandbox
+    from sandbox.native.way import WAYS
+    from sandbox.reduced.sandbox import ReducedSandbox
 
+    backend, prelude, spare = sys.argv[1:]
+    if prelude:
+        _limit_namespaces(prelude)
     environment = ensure_environment((), report=lambda _: None)
-    async with NativeSandbox(environment) as box:
-        print(json.dumps({"level": box.level, "uid": os.getuid()}), flush=True)
+    ways = tuple(way for way in WAYS if way.name == backend) if backend.startswith("native-") else WAYS
+    native = NativeSandbox(environment, ways=ways, has_spare=spare != "")
+    async with ReducedSandbox(environment) if backend == "reduced" else native as box:
+        said = {"level": box.level, "not_covered": box.not_covered, "failed": getattr(box, "failed", ())}
+        print(json.dumps(said), flush=True)
         while line := await anyio.to_thread.run_sync(sys.stdin.buffer.readline):
             raw = _rich(json.loads(line))
             raw["limits"] = Limits(**raw["limits"])

@@ -92,6 +92,7 @@ async def test_a_mebibyte_of_stdin_arrives_whole_and_ends(box: Sandbox) -> None:
     result = await box.run(command("/usr/bin/sha256sum", stdin=content))
     import hashlib
 
+    assert result.kind == "ok", (result.note, result.stderr.text)
     assert result.stdout.text.split()[0] == hashlib.sha256(content).hexdigest()
 
 

@@ -68,7 +68,29 @@ async def test_a_room_made_ahead_is_like_one_made_on_demand_and_serves_once(
         assert on_demand[name] == made_ahead[name] == another[name]
     assert made_ahead["left"] == []
     assert len({facts["draw"] for facts in (on_demand, made_ahead, another)}) == 3
-    assert made_ahead["namespaces"] != another["namespaces"]
+
+
+async def test_a_room_made_ahead_shares_no_namespace_with_one_that_lives_beside_it(
+    empty_environment: HarnessEnvironment,
+) -> None:
+    """Both are held until their wall clock: the kernel gives the numbers of namespaces that have ended to new ones."""
+    code, limits = f"{_FACTS}import time\ntime.sleep(60)\n", Limits(wall_s=2)
+    held = Spec(files={"agent.py": code.encode()}, env=FACTS.env, limits=limits)
+    seen: list[dict[str, str]] = []
+
+    async def hold() -> None:
+        result = await box.run(held)
+        assert result.kind == "timeout"
+        seen.append(json.loads(result.stdout.text)["namespaces"])
+
+    async with NativeSandbox(empty_environment, has_spare=True) as box:
+        await told(box, Spec(files=FACTS.files, env=FACTS.env, limits=limits))
+        await spare_is_ready(box)
+        async with anyio.create_task_group() as group:
+            group.start_soon(hold)
+            group.start_soon(hold)
+    made_ahead, on_demand = seen
+    assert {kind for kind in made_ahead if made_ahead[kind] == on_demand[kind]} == set()
 
 
 async def test_a_run_with_other_limits_gets_its_own_and_not_the_spares(empty_environment: HarnessEnvironment) -> None:

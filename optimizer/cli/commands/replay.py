@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from optimizer.cli.options import with_folder, with_json
+from optimizer.cli.options import with_folder, with_json, with_sandbox
 from optimizer.cli.terminal import tell
 
 
@@ -15,8 +15,16 @@ from optimizer.cli.terminal import tell
 @click.option("--split", type=click.Choice(["train", "val"]), default="val", show_default=True, help="Tasks to run.")
 @click.option("--trials", type=click.IntRange(2), default=5, show_default=True, help="Rollouts of each task.")
 @with_folder
+@with_sandbox
 @with_json
-def command(commits: tuple[str, ...], split: str, trials: int, folder: Path, as_json: bool) -> None:  # noqa: FBT001
+def command(
+    commits: tuple[str, ...],
+    split: str,
+    trials: int,
+    folder: Path,
+    sandbox: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
     """Estimate the true pass rate of COMMITS by fresh rollouts that no decision has seen.
 
     Default: the base of the campaign and the head of its branch. Replays cost what rollouts cost and are recorded
@@ -31,7 +39,7 @@ def command(commits: tuple[str, ...], split: str, trials: int, folder: Path, as_
     from optimizer.cli.running import unwrapped
     from optimizer.domain.budget import BudgetLimits
 
-    workplace = open_workplace(folder)
+    workplace = open_workplace(folder, sandbox=sandbox)
     head = workplace.repo.head().commit
     wanted = commits or (workplace.repo.base() or head, workplace.repo.trunk() or head)
     n_tasks = sum(task.split == split for task in workplace.benchmark.tasks())

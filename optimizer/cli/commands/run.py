@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from optimizer.cli.options import with_folder, with_json
+from optimizer.cli.options import with_folder, with_json, with_sandbox
 
 
 @click.command()
 @with_folder
+@with_sandbox
 @with_json
-def command(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands options over by name
+def command(folder: Path, sandbox: str | None, as_json: bool) -> None:  # noqa: FBT001 - click hands options over by name
     """Start a campaign at the commit that is checked out, and run it until a budget ends it.
 
     The harness folder must be clean. Accepted commits go to the branch hone/<campaign>, rejected ones to
@@ -22,5 +23,5 @@ def command(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands 
     from optimizer.cli.running import conduct
     from optimizer.cli.session import begin
 
-    workplace = open_workplace(folder)
+    workplace = open_workplace(folder, sandbox=sandbox)
     conduct(workplace, begin(workplace), as_json=as_json)

@@ -20,10 +20,11 @@ def command(candidate: int, folder: Path, campaign: str | None, as_json: bool) -
     """One candidate, by its number: why it was proposed, the gate's arithmetic, what it fixed and broke, its diff."""
     from optimizer.cli.jsonable import print_json
     from optimizer.cli.reading import open_reader
-    from optimizer.cli.render import detail_lines
+    from optimizer.cli.render import detail_lines, sandbox_text
 
     with open_reader(folder, campaign) as reader:
         detail = reader.candidate(candidate)
+        levels = reader.status().sandbox_levels
     if detail is None:
         raise LedgerError(f"there is no candidate {candidate} in this campaign; `hone log` lists them.")
     if as_json:
@@ -31,3 +32,5 @@ def command(candidate: int, folder: Path, campaign: str | None, as_json: bool) -
         return
     for line in detail_lines(detail):
         tell(line)
+    if levels:
+        tell(f"\nsandbox   {sandbox_text(levels)}")

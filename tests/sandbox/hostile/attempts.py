@@ -6,6 +6,7 @@ import os
 
 libc = ctypes.CDLL(None, use_errno=True)
 outcomes = {}
+SCRATCH, TMP = os.environ["HOME"], os.environ["TMPDIR"]
 
 
 def attempt(name, action):

@@ -1,7 +1,7 @@
 import os
 import signal
 
-from attempts import attempt, outcomes, run, tell
+from attempts import SCRATCH, TMP, attempt, outcomes, run, tell
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
@@ -19,8 +19,8 @@ def fill(folder):
     return n
 
 
-for place in ("/scratch", "/tmp"):
-    outcomes[place] = fill(place)
+for label, place in (("/scratch", SCRATCH), ("/tmp", TMP)):
+    outcomes[label] = fill(place)
     for name in os.listdir(place):
         os.unlink(f"{place}/{name}")
 for place in ("/", "/dev", "/etc", "/run", "/run/hone", "/harness", "/hone/lib", "/usr", "/proc", "/root", "/doors"):

@@ -3,7 +3,7 @@ import site
 import sys
 from pathlib import Path
 
-from attempts import attempt, run, tell
+from attempts import SCRATCH, TMP, attempt, run, tell
 
 packages = Path(os.environ["PATH"].split(":")[0]).parent / "lib"
 targets = [
@@ -19,10 +19,10 @@ targets = [
     Path(site.getusersitepackages()) / "x",
 ]
 for target in targets:
-    if not str(target).startswith("/scratch"):
+    if not str(target).startswith(SCRATCH):
         attempt(str(target), lambda target=target: target.write_text("poison"))
 attempt("chmod", lambda: os.chmod("/harness/agent.py", 0o777))
 attempt("rename", lambda: os.rename("/harness/agent.py", "/harness/x.py"))
 attempt("delete", lambda: os.unlink("/harness/agent.py"))
-Path("/tmp/sitecustomize.py").write_text("print('poisoned')")
+Path(TMP, "sitecustomize.py").write_text("print('poisoned')")
 tell(user_site=sys.flags.no_user_site)

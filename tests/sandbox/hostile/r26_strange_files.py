@@ -1,8 +1,8 @@
 import os
 
-from attempts import attempt, outcomes, run, tell
+from attempts import SCRATCH, attempt, outcomes, run, tell
 
-os.chdir("/scratch")
+os.chdir(SCRATCH)
 os.symlink("/etc/shadow", "link")
 os.mkfifo("fifo")
 attempt("hard link", lambda: os.link("/usr/bin/env", "hard"))
