@@ -13,8 +13,9 @@ from optimizer.domain.task import Task
 from optimizer.domain.trace import Usage
 from optimizer.evaluate.evaluator import Evaluator, EvaluatorSettings
 from optimizer.evaluate.race import Contest, Outcomes, Race
-from optimizer.gate.decide import Policy, decide
+from optimizer.gate.decide import decide
 from optimizer.gate.guard import TrunkRecord
+from optimizer.gate.policy import Policy
 from tests.evaluate.fakes import FakeExecutor, MemoryLog, rollout_of, tasks
 
 pytestmark = pytest.mark.anyio
@@ -107,7 +108,7 @@ async def test_a_case_that_passes_on_repeat_is_held():
 
     outcomes, _ = await race(plan, suite=[case("train5")])
     assert decide(outcomes.evidence, Policy()).verdict == "accept"
-    assert outcomes.suite == {"case-train5": (1, 2)}
+    assert outcomes.evidence.suite_runs == {"case-train5": (1, 2)}
 
 
 async def test_infrastructure_errors_on_validation_enter_neither_side():
@@ -116,7 +117,7 @@ async def test_infrastructure_errors_on_validation_enter_neither_side():
 
     outcomes, _ = await race(plan)
     assert outcomes.evidence.validation.n == 28
-    assert {"val0", "val2"}.isdisjoint(outcomes.val)
+    assert {"val0", "val2"}.isdisjoint(outcomes.evidence.val)
     assert decide(outcomes.evidence, Policy()).verdict == "accept"
 
 
@@ -130,7 +131,7 @@ async def test_a_wholly_replayed_validation_run_is_a_zero_difference_and_no_news
     outcomes, _ = await race(fixes_targets, usage=replayed)
     post = outcomes.evidence.validation
     assert post.mean == 0.0
-    assert outcomes.val == {}
+    assert outcomes.evidence.val == {}
     assert outcomes.evidence.n_replayed == post.n
 
 
