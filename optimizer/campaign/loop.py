@@ -24,8 +24,9 @@ from optimizer.domain.rollout import Purpose, Rollout, RolloutJob
 from optimizer.domain.task import Task
 from optimizer.evaluate.evaluator import Evaluator
 from optimizer.evaluate.race import Contest, Outcomes, Race
-from optimizer.gate.decide import Policy, decide
+from optimizer.gate.decide import decide
 from optimizer.gate.guard import TrunkRecord
+from optimizer.gate.policy import Policy
 from optimizer.mining.clusters import ClusterBook, ClusterRules
 from optimizer.mining.diagnose import diagnose
 
@@ -39,6 +40,8 @@ class Trunk:
     """Pooled record on validation."""
     val: Mapping[str, Rollout]
     """Its own validation runs of trial 0."""
+    best_val: float
+    """Best validation score any accepted version was ever seen with; what `published` compares with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,7 @@ class Campaign:
         record = TrunkRecord(cells={}).measured(passed)
         self._crew.journal.baseline(record, base.commit, self._crew.budget.spent)
         own = {r.job.task.id: r for r in outcomes if r.is_measured}
-        return Trunk(version=base, record=record, val=own)
+        return Trunk(version=base, record=record, val=own, best_val=record.estimate)
 
     async def _mine(self, trunk: Trunk) -> None:
         """Phase A and B: run a batch of train tasks; group what failed; keep each failure as a case."""
@@ -170,6 +173,7 @@ class Campaign:
             suite=self._curator.gating(),
             pinned=frozenset(self._settings.gate.pin),
             record=trunk.record,
+            best_val=trunk.best_val,
             trunk_val=trunk.val,
             tasks=self._tasks | self._curator.tasks,
             seed=self._settings.campaign.seed,
@@ -188,19 +192,19 @@ class Campaign:
             self._crew.journal.clusters(changed)
         if is_accepted:
             commit = self._crew.keeper.accept(candidate, decision, expected_head=trunk.version.commit)
-            self._curator.accepted(outcomes.suite)
+            self._curator.accepted(outcomes.evidence.suite_runs)
             return await self._crowned(trunk, candidate, outcomes, commit)
         self._crew.keeper.set_aside(candidate, decision)
         post = outcomes.evidence.validation
         if post is None:
             return trunk
-        record = trunk.record.after_reject(outcomes.val, post.shrunk)
+        record = trunk.record.after_reject(outcomes.evidence.val, post.shrunk)
         self._crew.journal.trunk(record, trunk.version.commit, None)
         return replace(trunk, record=record)
 
     async def _crowned(self, trunk: Trunk, candidate: Candidate, outcomes: Outcomes, commit: str) -> Trunk:
         """The candidate is the trunk now: re-measure what has faded."""
-        record = trunk.record.after_accept(outcomes.val)
+        record = trunk.record.after_accept(outcomes.evidence.val)
         own = {
             r.job.task.id: r
             for r in outcomes.rollouts
@@ -211,7 +215,8 @@ class Campaign:
         record = record.measured({task_id: r.is_pass for task_id, r in fresh.items()})
         self._crew.journal.trunk(record, commit, candidate.n)
         own |= fresh
-        return Trunk(version=Version(commit=commit, tree=candidate.tree), record=record, val=own)
+        best = max(trunk.best_val, outcomes.evidence.score or 0.0)
+        return Trunk(version=Version(commit=commit, tree=candidate.tree), record=record, val=own, best_val=best)
 
     async def _promote(self, trunk: Trunk, cluster_id: int, candidate: int) -> None:
         """Phase D: what the accepted version now solves reliably joins the regression suite."""

@@ -38,8 +38,8 @@ from optimizer.domain.errors import BenchmarkError, ConfigError, RepoError
 from optimizer.domain.json import canonical_json
 from optimizer.evals.splits import check_splits
 from optimizer.evaluate.evaluator import Evaluator
-from optimizer.gate.decide import Policy
 from optimizer.gate.guard import TARGET_ROUTE, GuardRule
+from optimizer.gate.policy import Policy
 from optimizer.gate.target import TargetRule
 from optimizer.ledger.header import CampaignHeader
 from optimizer.ledger.ledger import Ledger
@@ -136,7 +136,8 @@ def policy_of(workplace: Workplace) -> Policy:
     """The gate's rule with the person's settings."""
     gate = workplace.settings.gate
     return Policy(
-        target=TargetRule(alpha=1 - gate.confidence),
+        rule=gate.rule,
+        target=TargetRule(alpha=1 - gate.confidence, max_rollouts=18 if gate.effort == 1 else 36),
         target_route=GuardRule(
             prior_mean=TARGET_ROUTE.prior_mean,
             reject_below=TARGET_ROUTE.reject_below,
@@ -144,6 +145,8 @@ def policy_of(workplace: Workplace) -> Policy:
         ),
         regression_rate=gate.regression_rate,
         max_infra_share=workplace.settings.loop.max_infra_share,
+        val_passes=gate.effort,
+        k_se=gate.k_se,
     )
 
 

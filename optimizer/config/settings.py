@@ -212,8 +212,13 @@ class EvalsSection(Section):
 class GateSection(Section):
     """How much evidence an edit needs."""
 
-    rule: Literal["trial"] = "trial"
-    """`trial`: a sequential paired test on the targets, then a pooled guard on validation."""
+    rule: Literal["trial", "published", "paired-kse"] = "trial"
+    """`trial`: a sequential paired test on the targets, then a pooled guard on validation. `published`: suite share and
+    the best score ever seen. `paired-kse`: mean paired difference of k standard errors. docs/gate.md compares them."""
+    effort: Literal[1, 2, 3] = 1
+    """1, 2 or 3: at most 18, 36, 36 candidate rollouts on targets and 1, 2, 3 passes over validation."""
+    k_se: Annotated[float, Field(ge=0, le=5)] = 1.0
+    """`paired-kse` alone: standard errors by which the mean difference must lie above zero."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
     """1 - alpha of the test on the target tasks."""
     strictness: Annotated[float, Field(ge=0.5, lt=1)] = 0.5

@@ -7,57 +7,10 @@ the promise is inconclusive, it can still get in by being clearly better on vali
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from optimizer.domain.candidate import Decision, GateCheck, ReasonCode, Verdict
-from optimizer.domain.trace import Usage
-from optimizer.gate.guard import BROAD_ROUTE, TARGET_ROUTE, GuardRule, Posterior
-from optimizer.gate.suite import SuiteVerdict
-from optimizer.gate.target import TargetRule, TargetTest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """The settings a person may turn."""
-
-    target: TargetRule = field(default_factory=TargetRule)
-    target_route: GuardRule = TARGET_ROUTE
-    broad_route: GuardRule = BROAD_ROUTE
-    regression_rate: float = 0.8
-    """Share of the suite's stable cases that must hold, 0.0 to 1.0."""
-    max_infra_share: float = 0.2
-    """Share of unmeasured rollouts above which the verdict is inconclusive."""
-
-    def route(self, test: TargetTest) -> GuardRule:
-        """The validation rule that the target test has opened."""
-        return self.target_route if test.state == "passed" else self.broad_route
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """All that was measured of a candidate, as far as the race went; None means not reached."""
-
-    candidate: int
-    crash: str | None = None
-    """Why the smoke run crashed; None when it did not."""
-    target: TargetTest | None = None
-    suite: SuiteVerdict | None = None
-    validation: Posterior | None = None
-    """After the last block; None before the first."""
-    is_admitted: bool = False
-    """Whether validation ended with acceptance."""
-    n_val_tasks: int = 0
-    """Validation tasks in the split."""
-    n_replayed: int = 0
-    """Validation tasks answered wholly from recordings: a difference of exactly zero, at no cost."""
-    trunk_estimate: float | None = None
-    """Pooled trunk estimate before this candidate."""
-    fixed: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
-    n_rollouts: int = 0
-    n_unmeasured: int = 0
-    """Rollouts lost to infrastructure after all retries."""
-    usage: Usage = field(default_factory=Usage)
+from optimizer.gate.evidence import Evidence
+from optimizer.gate.policy import Policy
+from optimizer.gate.target import TargetTest
 
 
 def decide(evidence: Evidence, policy: Policy) -> Decision:
@@ -87,6 +40,8 @@ def _verdict(evidence: Evidence, policy: Policy) -> tuple[Verdict, ReasonCode, s
         return "inconclusive", "infra", f"inconclusive ({lost})"
     if evidence.crash is not None:
         return "reject", "crash", f"rejected (crash: {evidence.crash})"
+    if evidence.rule != "trial":
+        return _late_verdict(evidence, "val")
     test = evidence.target
     if test is None or test.state == "continue":
         return "inconclusive", "stop", "inconclusive (stopped before the target test ended)"
@@ -101,9 +56,10 @@ def _late_verdict(evidence: Evidence, route: ReasonCode) -> tuple[Verdict, Reaso
         return "reject", "suite", f"rejected (regression suite: breaks {', '.join(suite.named)})"
     if evidence.validation is None:
         return "inconclusive", "stop", "inconclusive (stopped before validation)"
+    how = f"{route} route" if evidence.rule == "trial" else f"rule {evidence.rule}"
     if evidence.is_admitted:
-        return "accept", route, f"accepted ({route} route)"
-    return "reject", "val", f"rejected (validation, {route} route)"
+        return "accept", route, f"accepted ({how})"
+    return "reject", "val", f"rejected (validation, {how})"
 
 
 def _numbers(evidence: Evidence, policy: Policy) -> list[str]:
@@ -127,50 +83,65 @@ def _target_words(test: TargetTest, policy: Policy) -> str:
 
 
 def _validation_words(evidence: Evidence, policy: Policy) -> str:
-    post, test = evidence.validation, evidence.target
+    post = evidence.validation
     assert post is not None
-    assert test is not None
     replayed = f", {evidence.n_replayed} replayed" if evidence.n_replayed else ""
-    return (
-        f"val {100 * post.mean:+.1f} pts on {post.n} of {evidence.n_val_tasks} tasks{replayed} vs pooled trunk,"
-        f" P(better) = {post.p_better:.2f} (need {policy.route(test).accept_at:.2f})"
-    )
+    seen = f"val {100 * post.mean:+.1f} pts on {post.n} of {evidence.n_val_tasks} tasks{replayed}"
+    if evidence.rule == "published":
+        return f"{seen} vs pooled trunk; score {evidence.score:.3f} (need the best ever seen, {evidence.best_val:.3f})"
+    if evidence.rule == "paired-kse":
+        half = 100 * policy.k_se * post.variance**0.5
+        return f"{seen} vs the trunk's own runs (need {half:+.1f}, {policy.k_se:g} standard errors)"
+    need = policy.route(evidence.target).accept_at
+    return f"{seen} vs pooled trunk, P(better) = {post.p_better:.2f} (need {need:.2f})"
 
 
 def _checks(evidence: Evidence, policy: Policy) -> tuple[GateCheck, ...]:
-    test, suite, post = evidence.target, evidence.suite, evidence.validation
-    route = policy.target_route if test is None else policy.route(test)
-    return (
-        GateCheck(
-            name="smoke",
-            value=None if test is None and evidence.crash is None else float(evidence.crash is None),
-            op="==",
-            threshold=1.0,
-            is_passed=None if test is None and evidence.crash is None else evidence.crash is None,
-            note=evidence.crash or "runs",
-        ),
-        GateCheck(
-            name="target_e_value",
-            value=None if test is None else test.e_value,
-            op=">=",
-            threshold=1 / policy.target.alpha,
-            is_passed=None if test is None else test.state == "passed",
-            note="not reached" if test is None else _target_words(test, policy),
-        ),
-        GateCheck(
-            name="regression_suite",
-            value=None if suite is None or not suite.n_cases else suite.n_held / suite.n_cases,
-            op=">=",
-            threshold=policy.regression_rate,
-            is_passed=None if suite is None else suite.is_passed,
-            note="not reached" if suite is None else suite.note,
-        ),
-        GateCheck(
-            name="val_p_better",
-            value=None if post is None else post.p_better,
-            op=">=",
-            threshold=route.accept_at,
-            is_passed=None if post is None else evidence.is_admitted,
-            note="not reached" if post is None else _validation_words(evidence, policy),
-        ),
+    crash, suite = evidence.crash, evidence.suite
+    is_run = evidence.target is not None or evidence.suite is not None or evidence.validation is not None
+    smoke = GateCheck(
+        name="smoke",
+        value=float(crash is None) if is_run or crash is not None else None,
+        op="==",
+        threshold=1.0,
+        is_passed=crash is None if is_run or crash is not None else None,
+        note=crash or "runs",
     )
+    regression = GateCheck(
+        name="regression_suite",
+        value=None if suite is None or not suite.n_cases else suite.n_held / suite.n_cases,
+        op=">=",
+        threshold=policy.regression_rate,
+        is_passed=None if suite is None else suite.is_passed,
+        note="not reached" if suite is None else suite.note,
+    )
+    if evidence.rule != "trial":
+        return smoke, regression, _validation_check(evidence, policy)
+    return smoke, _target_check(evidence.target, policy), regression, _validation_check(evidence, policy)
+
+
+def _target_check(test: TargetTest | None, policy: Policy) -> GateCheck:
+    return GateCheck(
+        name="target_e_value",
+        value=None if test is None else test.e_value,
+        op=">=",
+        threshold=1 / policy.target.alpha,
+        is_passed=None if test is None else test.state == "passed",
+        note="not reached" if test is None else _target_words(test, policy),
+    )
+
+
+def _validation_check(evidence: Evidence, policy: Policy) -> GateCheck:
+    """The comparison that the rule rests on, in its own units."""
+    post = evidence.validation
+    note = "not reached" if post is None else _validation_words(evidence, policy)
+    is_passed = None if post is None else evidence.is_admitted
+    if evidence.rule == "published":
+        name, value, threshold = "val_score", evidence.score, evidence.best_val or 0.0
+    elif evidence.rule == "paired-kse":
+        name, value = "val_difference", None if post is None else post.mean
+        threshold = 0.0 if post is None else policy.k_se * post.variance**0.5
+    else:
+        name, value = "val_p_better", None if post is None else post.p_better
+        threshold = policy.route(evidence.target).accept_at
+    return GateCheck(name=name, value=value, op=">=", threshold=threshold, is_passed=is_passed, note=note)

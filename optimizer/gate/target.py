@@ -96,10 +96,17 @@ def _after_round(test: TargetTest, pairs: tuple[Pair, ...], rule: TargetRule) ->
 
 
 def _state(e_value: float, n_left: int, rule: TargetRule) -> Literal["continue", "passed", "broad", "failed"]:
+    """Where the evidence stands.
+
+    An edit that cannot pass any more is stopped only where its evidence is refuted; otherwise the rounds go on to their
+    end. Stopping it early with the broad way still open would reward a fail that came in time.
+    """
     bar = 1 / rule.alpha
     if e_value >= bar:
         return "passed"
-    is_over = e_value <= rule.floor or n_left <= 0 or e_value * (1 + rule.stake) ** n_left < bar
-    if not is_over:
-        return "continue"
-    return "broad" if e_value >= rule.broad else "failed"
+    if e_value <= rule.floor:
+        return "failed"
+    if n_left <= 0:
+        return "broad" if e_value >= rule.broad else "failed"
+    is_hopeless = e_value * (1 + rule.stake) ** n_left < bar
+    return "failed" if is_hopeless and e_value < rule.broad else "continue"

@@ -13,8 +13,9 @@ from optimizer.domain.task import Task
 from optimizer.domain.trace import Usage
 from optimizer.evaluate.evaluator import Evaluator, EvaluatorSettings
 from optimizer.evaluate.race import Contest, Outcomes, Race, is_solved
-from optimizer.gate.decide import Policy, decide
+from optimizer.gate.decide import decide
 from optimizer.gate.guard import TrunkRecord
+from optimizer.gate.policy import Policy
 from tests.evaluate.fakes import FakeExecutor, MemoryLog, rollout_of, tasks
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +109,7 @@ async def test_a_case_that_passes_on_repeat_is_held():
 
     outcomes, _ = await race(plan, suite=[case("train5")])
     assert decide(outcomes.evidence, Policy()).verdict == "accept"
-    assert outcomes.suite == {"case-train5": (1, 2)}
+    assert outcomes.evidence.suite_runs == {"case-train5": (1, 2)}
 
 
 def narrow(task_id: str) -> EvalCase:
@@ -129,14 +130,14 @@ async def test_a_check_is_read_off_the_runs_of_the_targets_and_rejects_before_th
     assert decision.reason_code == "suite"
     assert "breaks case check-train0 (task train0)" in decision.reason
     assert {job.purpose for job in executor.executed} == {"target"}
-    assert outcomes.suite == {"check-train0": (0, 4)}
+    assert outcomes.evidence.suite_runs == {"check-train0": (0, 4)}
 
 
 async def test_a_check_that_failed_in_one_run_of_the_targets_is_repeated_before_it_counts():
     outcomes, executor = await race(fixes_targets, suite=[narrow("train0"), case("train5")], holds=never)
     assert decide(outcomes.evidence, Policy()).reason_code == "suite"
     assert [job.task.id for job in executor.executed if job.purpose == "suite"].count("train0") == 3
-    assert outcomes.suite["check-train0"] == (0, 4)
+    assert outcomes.evidence.suite_runs["check-train0"] == (0, 4)
 
 
 async def test_a_check_that_held_in_a_run_of_the_targets_needs_no_run_of_its_own():
@@ -147,7 +148,7 @@ async def test_a_check_that_held_in_a_run_of_the_targets_needs_no_run_of_its_own
     outcomes, executor = await race(fixes_targets, suite=suite, holds=holds)
     assert decide(outcomes.evidence, Policy()).verdict == "accept"
     assert {job.task.id for job in executor.executed if job.purpose == "suite"} == {"train4", "train5"}
-    assert outcomes.suite["check-train0"][0] > 0
+    assert outcomes.evidence.suite_runs["check-train0"][0] > 0
 
 
 async def test_infrastructure_errors_on_validation_enter_neither_side():
@@ -156,7 +157,7 @@ async def test_infrastructure_errors_on_validation_enter_neither_side():
 
     outcomes, _ = await race(plan)
     assert outcomes.evidence.validation.n == 28
-    assert {"val0", "val2"}.isdisjoint(outcomes.val)
+    assert {"val0", "val2"}.isdisjoint(outcomes.evidence.val)
     assert decide(outcomes.evidence, Policy()).verdict == "accept"
 
 
@@ -170,7 +171,7 @@ async def test_a_wholly_replayed_validation_run_is_a_zero_difference_and_no_news
     outcomes, _ = await race(fixes_targets, usage=replayed)
     post = outcomes.evidence.validation
     assert post.mean == 0.0
-    assert outcomes.val == {}
+    assert outcomes.evidence.val == {}
     assert outcomes.evidence.n_replayed == post.n
 
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from optimizer.gate.decide import Evidence, Policy, decide
+from optimizer.gate.decide import decide
+from optimizer.gate.evidence import Evidence
 from optimizer.gate.guard import posterior
+from optimizer.gate.policy import Policy
 from optimizer.gate.suite import CaseRuns, judge_suite
 from optimizer.gate.target import TargetTest
 

@@ -52,7 +52,7 @@ def test_the_target_route_admits_what_is_not_below_the_trunk_and_the_broad_route
 
 def test_a_rejected_candidates_runs_measure_the_trunk_too():
     record = TrunkRecord(cells={}).measured({"a": True, "b": False})
-    pooled = record.after_reject({"a": False}, shrunk=-0.1)
+    pooled = record.after_reject({"a": (0, 1)}, shrunk=-0.1)
     assert pooled.cells["a"].runs == 2
     assert pooled.cells["a"].rate == pytest.approx((1 + 0.1) / 2)
     assert pooled.cells["b"] == record.cells["b"]
@@ -60,10 +60,10 @@ def test_a_rejected_candidates_runs_measure_the_trunk_too():
 
 def test_after_an_acceptance_old_evidence_counts_half_and_fades_until_it_is_measured_again():
     record = TrunkRecord(cells={}).measured({"a": True, "b": True})
-    once = record.after_accept({"a": False})
+    once = record.after_accept({"a": (0, 1)})
     assert once.cells["a"].rate == pytest.approx(0.5 / 1.5)
     assert once.stale() == ()
-    assert once.after_accept({"a": True}).stale() == ("b",)
+    assert once.after_accept({"a": (1, 1)}).stale() == ("b",)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["accept", "reject"]), st.booleans()), max_size=60))
@@ -71,7 +71,9 @@ def test_the_record_never_counts_more_than_twelve_runs_of_a_task(history):
     record = TrunkRecord(cells={}).measured({"a": True})
     for kind, passed in history:
         record = (
-            record.after_accept({"a": passed}) if kind == "accept" else record.after_reject({"a": passed}, shrunk=0.0)
+            record.after_accept({"a": (passed, 1)})
+            if kind == "accept"
+            else record.after_reject({"a": (passed, 1)}, shrunk=0.0)
         )
         assert 0 <= record.estimate <= 1
         assert record.cells["a"].runs <= 12 + 1e-9

@@ -1,0 +1,1 @@
+"""A simulator of whole campaigns that drives the shipped gate."""

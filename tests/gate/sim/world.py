@@ -1,0 +1,220 @@
+"""A world in which the truth is known: tasks with pass probabilities, and edits with true effects.
+
+Tasks lie in clusters; a task's logit is its cluster's plus its own. An edit is a vector of logit changes on top of the
+current trunk, aimed at a cluster that was seen to fail on train. The figures are fitted to what was measured on
+tau2-bench's leaderboard files (noise of a single run, spread of difficulty) and to the effects that were published for
+harness edits; `python -m tests.gate.bench_gate --calibration` prints both beside their targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+
+Kind = Literal["harmful", "tradeoff", "neutral", "overfit", "helpful", "systemic"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixture:
+    """Shares of the kinds of edits; the rest is helpful."""
+
+    harmful: float = 0.35
+    tradeoff: float = 0.35
+    """Of the harmful: they do fix their target."""
+    neutral: float = 0.32
+    overfit: float = 0.08
+    """Help only the train tasks of their target."""
+    systemic: float = 0.12
+    """Of the helpful: they help every cluster."""
+
+    @property
+    def helpful(self) -> float:
+        """Share of edits that help without a catch."""
+        return 1 - self.harmful - self.neutral - self.overfit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldRule:
+    """Parameters of a regime."""
+
+    logit_sd: float = 3.6
+    """Spread of task difficulty."""
+    logit_mean: float = 0.9
+    cluster_share: float = 0.4
+    """Share of the spread that lies between clusters."""
+    n_clusters: int = 30
+    n_train: int = 100
+    n_val: int = 100
+    n_population: int = 600
+    boost: float = 6.2
+    """Mean logit gain of a helpful edit on its target."""
+    boost_sd: float = 2.6
+    lift: float = 0.11
+    """What a systemic edit gains everywhere, as a share of a boost."""
+    harm: float = 4.0
+    """Mean logit loss of a harmful edit on a cluster it touches."""
+    reach: float = 3.0
+    """Mean number of clusters beyond the first that a harmful edit hurts, geometric: some hurt many."""
+    side: float = 1.2
+    """Mean number of further clusters that an edit touches (Poisson)."""
+    drift: float = 0.9
+    """Standard deviation of the logit change on each of those."""
+    declared: float = 0.9
+    """Chance that the declared target tasks are of the cluster the edit really changes."""
+    unaffected: float = 0.15
+    """Share of a cluster's tasks that an edit for it does not change."""
+    fading: float = 0.6
+    """What a further edit for the same cluster still gains of the one before."""
+    is_structured: bool = True
+    """False: effects fall on tasks at random, whatever the cluster (hostile to target tests)."""
+    local: float = 0.0
+    """Share of edits whose requests stay byte-identical on tasks they do not touch, so that those are replayed."""
+    mixture: Mixture = field(default_factory=Mixture)
+
+
+TYPICAL = WorldRule()
+NOISY = WorldRule(logit_sd=1.65, logit_mean=0.35, boost=3.0, boost_sd=1.4, lift=0.13, harm=2.4, drift=0.6, reach=2.8)
+
+REGIMES: dict[str, WorldRule] = {
+    "typ": TYPICAL,
+    "noisy": NOISY,
+    "rare": replace(TYPICAL, mixture=Mixture(neutral=0.47)),
+    "v40": replace(TYPICAL, n_val=40),
+    "noisy40": replace(NOISY, n_val=40),
+    "mis": replace(TYPICAL, declared=0.5),
+    "glob": replace(TYPICAL, is_structured=False),
+    "over": replace(TYPICAL, mixture=Mixture(overfit=0.25, neutral=0.15)),
+    "null": replace(TYPICAL, mixture=Mixture(harmful=0.5, tradeoff=0.0, neutral=0.5, overfit=0.0)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One proposed edit with its truth."""
+
+    change: Vector
+    """Logit change per task, all splits."""
+    cluster: int
+    targets: tuple[int, ...]
+    """Declared train tasks, by index."""
+    is_local: bool
+    kind: Kind
+
+    @property
+    def is_helpful(self) -> bool:
+        """Whether it fades what a further edit for its cluster can gain."""
+        return self.kind in {"helpful", "systemic"}
+
+
+class World:
+    """Tasks, the trunk's true logits, and a proposer that knows only what a mining run saw."""
+
+    def __init__(self, rule: WorldRule, seed: int) -> None:
+        self.rule = rule
+        self.rng = np.random.default_rng(seed)
+        n = rule.n_train + rule.n_val + rule.n_population
+        sizes = self.rng.dirichlet(np.ones(rule.n_clusters) * 1.5)
+        self.cluster: NDArray[np.int64] = self.rng.choice(rule.n_clusters, size=n, p=sizes)
+        between = self.rng.normal(0, rule.logit_sd * rule.cluster_share**0.5, rule.n_clusters)
+        within = self.rng.normal(0, rule.logit_sd * (1 - rule.cluster_share) ** 0.5, n)
+        self.logits: Vector = rule.logit_mean + between[self.cluster] + within
+        self.train = slice(0, rule.n_train)
+        self.val = slice(rule.n_train, rule.n_train + rule.n_val)
+        self.population = slice(rule.n_train + rule.n_val, n)
+        self.gained = np.zeros(rule.n_clusters)
+        """How many edits for a cluster the trunk holds."""
+        self.failed: NDArray[np.bool_] = np.zeros(rule.n_train, dtype=bool)
+        self.mine()
+
+    def mine(self) -> None:
+        """Run the trunk once on train; proposals are aimed at what failed."""
+        self.failed = self.rng.random(self.rule.n_train) >= chance(self.logits[self.train])
+
+    def true_score(self, part: slice, logits: Vector | None = None) -> float:
+        """Mean true pass probability of a part."""
+        return float(chance((self.logits if logits is None else logits)[part]).mean())
+
+    def propose(self) -> Edit:
+        """An edit for a failing cluster, drawn by how often it was seen to fail."""
+        rule, rng = self.rule, self.rng
+        failing = np.flatnonzero(self.failed)
+        if not len(failing):
+            failing = np.arange(rule.n_train)
+        aimed = int(self.cluster[rng.choice(failing)])
+        cluster = aimed if rng.random() < rule.declared else int(self.cluster[rng.choice(failing)])
+        of_cluster = [int(task) for task in failing if self.cluster[task] == aimed]
+        targets = tuple(sorted(rng.permutation(of_cluster)[:6].tolist()))
+        change, kind = self._effect(cluster)
+        return Edit(
+            change=change,
+            cluster=cluster,
+            targets=targets,
+            is_local=bool(rng.random() < rule.local),
+            kind=kind,
+        )
+
+    def adopt(self, edit: Edit) -> None:
+        """The edit becomes part of the trunk."""
+        self.logits = self.logits + edit.change
+        if edit.is_helpful:
+            self.gained[edit.cluster] += 1
+        self.mine()
+
+    def _effect(self, cluster: int) -> tuple[Vector, Kind]:
+        rule, rng, mix = self.rule, self.rng, self.rule.mixture
+        change = np.zeros(len(self.logits))
+        draw = rng.random()
+        if draw < mix.harmful:
+            is_tradeoff = rng.random() < mix.tradeoff
+            if is_tradeoff:
+                change += self._on(cluster, self._boost(cluster))
+            for _ in range(rng.geometric(1 / (1 + rule.reach))):
+                change -= self._on(self._any_cluster(), rng.exponential(rule.harm))
+            return change, "tradeoff" if is_tradeoff else "harmful"
+        if draw < mix.harmful + mix.neutral:
+            return self._side_effects(change, rule.drift), "neutral"
+        if draw < mix.harmful + mix.neutral + mix.overfit:
+            only_train = self._on(cluster, self._boost(cluster))
+            only_train[self.rule.n_train :] = 0
+            return self._side_effects(change + only_train, rule.drift), "overfit"
+        if rng.random() < mix.systemic:
+            return change + self._everywhere(cluster), "systemic"
+        return self._side_effects(change + self._on(cluster, self._boost(cluster)), rule.drift), "helpful"
+
+    def _boost(self, cluster: int) -> float:
+        drawn = max(0.2, self.rng.normal(self.rule.boost, self.rule.boost_sd))
+        return float(drawn * self.rule.fading ** self.gained[cluster])
+
+    def _everywhere(self, cluster: int) -> Vector:
+        lift = self.rule.lift * self._boost(cluster)
+        return np.where(self.rng.random(len(self.logits)) < 1 - self.rule.unaffected, lift, 0.0)
+
+    def _side_effects(self, change: Vector, size: float) -> Vector:
+        for _ in range(self.rng.poisson(self.rule.side)):
+            change = change + self._on(self._any_cluster(), self.rng.normal(0, size))
+        return change
+
+    def _any_cluster(self) -> int:
+        return int(self.rng.integers(self.rule.n_clusters))
+
+    def _on(self, cluster: int, size: float) -> Vector:
+        """A logit change on the tasks of a cluster, with the spread between tasks that real edits show."""
+        if self.rule.is_structured:
+            touched = self.cluster == cluster
+        else:
+            touched = self.rng.random(len(self.logits)) < 1 / self.rule.n_clusters
+        hits = touched & (self.rng.random(len(self.logits)) >= self.rule.unaffected)
+        spread = self.rng.lognormal(-0.125, 0.5, len(self.logits))
+        return np.where(hits, size * spread, 0.0)
+
+
+def chance(logits: Vector) -> Vector:
+    """Pass probabilities of logits."""
+    result: Vector = 1 / (1 + np.exp(-logits))
+    return result
