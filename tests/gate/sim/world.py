@@ -71,6 +71,10 @@ class WorldRule:
     """Share of a cluster's tasks that an edit for it does not change."""
     fading: float = 0.6
     """What a further edit for the same cluster still gains of the one before."""
+    evenness: float = 1.5
+    """Of cluster sizes (Dirichlet concentration)."""
+    jitter: float = 0.1
+    """Standard deviation of what any edit that is not local does to the logit of every task."""
     is_structured: bool = True
     """False: effects fall on tasks at random, whatever the cluster (hostile to target tests)."""
     local: float = 0.0
@@ -117,9 +121,10 @@ class World:
 
     def __init__(self, rule: WorldRule, seed: int) -> None:
         self.rule = rule
-        self.rng = np.random.default_rng(seed)
+        self.rng, self.luck = (np.random.default_rng([seed, stream]) for stream in (0, 1))
+        """What is proposed, and what comes of runs: rules that differ are offered the same edits at first."""
         n = rule.n_train + rule.n_val + rule.n_population
-        sizes = self.rng.dirichlet(np.ones(rule.n_clusters) * 1.5)
+        sizes = self.rng.dirichlet(np.full(rule.n_clusters, rule.evenness))
         self.cluster: NDArray[np.int64] = self.rng.choice(rule.n_clusters, size=n, p=sizes)
         between = self.rng.normal(0, rule.logit_sd * rule.cluster_share**0.5, rule.n_clusters)
         within = self.rng.normal(0, rule.logit_sd * (1 - rule.cluster_share) ** 0.5, n)
@@ -134,7 +139,7 @@ class World:
 
     def mine(self) -> None:
         """Run the trunk once on train; proposals are aimed at what failed."""
-        self.failed = self.rng.random(self.rule.n_train) >= chance(self.logits[self.train])
+        self.failed = self.luck.random(self.rule.n_train) >= chance(self.logits[self.train])
 
     def true_score(self, part: slice, logits: Vector | None = None) -> float:
         """Mean true pass probability of a part."""
@@ -151,11 +156,13 @@ class World:
         of_cluster = [int(task) for task in failing if self.cluster[task] == aimed]
         targets = tuple(sorted(rng.permutation(of_cluster)[:6].tolist()))
         change, kind = self._effect(cluster)
+        is_local = bool(rng.random() < rule.local)
+        wobble = rng.normal(0, rule.jitter, len(change))
         return Edit(
-            change=change,
+            change=change if is_local else change + wobble,
             cluster=cluster,
             targets=targets,
-            is_local=bool(rng.random() < rule.local),
+            is_local=is_local,
             kind=kind,
         )
 

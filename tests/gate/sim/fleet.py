@@ -1,0 +1,111 @@
+"""Many campaigns at once: what is played, and what the averages over campaigns say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.gate.policy import Policy
+from tests.gate.sim.campaign import Contender, Season, play
+from tests.gate.sim.rivals import gepa
+from tests.gate.sim.world import WorldRule
+
+TRIAL = Contender(name="trial", policy=Policy())
+PUBLISHED = Contender(name="published", policy=Policy(rule="published"))
+LITERAL = replace(PUBLISHED, name="published, literal", is_literal=True)
+PAIRED = Contender(name="paired-kse", policy=Policy(rule="paired-kse"))
+GEPA = Contender(name="GEPA minibatch", policy=Policy(rule="published"), course=gepa)
+HALVING = Contender(name="successive halving", policy=Policy(rule="published"), n_racers=8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One rule in one regime."""
+
+    world: WorldRule
+    contender: Contender
+    seeds: range
+    budget: float | None = None
+    candidates: int | None = None
+
+
+def played(cells: Sequence[Cell], *, n_processes: int, chunk: int = 5) -> list[list[Season]]:
+    """All campaigns of all cells, in order; equal seeds give equal campaigns however many processes there are."""
+    jobs = [
+        (number, replace(cell, seeds=cell.seeds[start : start + chunk]))
+        for number, cell in enumerate(cells)
+        for start in range(0, len(cell.seeds), chunk)
+    ]
+    seasons: list[list[Season]] = [[] for _ in cells]
+    if n_processes == 1:
+        results: Iterable[list[Season]] = map(_play, [job for _, job in jobs])
+    else:
+        with ProcessPoolExecutor(n_processes) as pool:
+            results = list(pool.map(_play, [job for _, job in jobs]))
+    for (number, _), result in zip(jobs, results, strict=True):
+        seasons[number] += result
+    return seasons
+
+
+def _play(cell: Cell) -> list[Season]:
+    return [
+        play(cell.world, cell.contender, seed=seed, budget=cell.budget, candidates=cell.candidates)
+        for seed in cell.seeds
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Averages over campaigns, in points and per cent where no unit is named."""
+
+    gain: float
+    se: float
+    """Standard error of the gain."""
+    false_accepts: float
+    """Share of accepted edits whose true effect is zero or less."""
+    harmful: float
+    """Share of accepted edits that cost more than half a point."""
+    missed: float
+    """Share of edits worth a point or more that were not accepted."""
+    below_start: float
+    """Share of campaigns that ended below their start."""
+    n_accepted: float
+    n_candidates: float
+    claim_minus_val: float
+    claim_minus_truth: float
+    """The claimed gain less the true one on the population."""
+    gate_rollouts: float
+
+
+def summary(seasons: Sequence[Season]) -> Summary:
+    """What a cell came to."""
+    everyone = [each for season in seasons for each in season.judged]
+    accepted = [each for each in everyone if each.is_accepted]
+    worthy = [each for each in everyone if each.effect >= 0.01]
+    gains = np.array([season.gain for season in seasons])
+    n = len(seasons)
+    return Summary(
+        gain=float(gains.mean()),
+        se=float(gains.std(ddof=1) / n**0.5),
+        false_accepts=_share(each.effect <= 0 for each in accepted),
+        harmful=_share(each.effect < -0.005 for each in accepted),
+        missed=_share(not each.is_accepted for each in worthy),
+        below_start=_share(season.gain < 0 for season in seasons),
+        n_accepted=len(accepted) / n,
+        n_candidates=len(everyone) / n,
+        claim_minus_val=100 * _mean(season.claim - season.end_val for season in seasons),
+        claim_minus_truth=100 * _mean(season.claim - season.start_val + season.start - season.end for season in seasons),
+        gate_rollouts=_mean(sum(each.n_rollouts for each in season.judged) for season in seasons),
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean([float(value) for value in values]))
+
+
+def _share(claims: Iterable[bool]) -> float:
+    held = [bool(claim) for claim in claims]
+    return 100 * sum(held) / len(held) if held else 0.0
