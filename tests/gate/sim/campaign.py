@@ -10,6 +10,7 @@ import numpy as np
 from optimizer.gate.course import Contest, Course, Outcome, SuiteCase, Want
 from optimizer.gate.decide import decide
 from optimizer.gate.evidence import Evidence
+from optimizer.gate.final import paired_interval
 from optimizer.gate.guard import TrunkRecord
 from optimizer.gate.policy import Policy
 from optimizer.gate.rules import course_of
@@ -64,7 +65,8 @@ class Season:
     end_val: float
     claim: float
     """The score that a person would have been shown."""
-    first_claim: float
+    is_covered: tuple[bool, bool]
+    """Whether the interval of the last comparison holds the truth: tasks that stand alone, tasks in groups."""
     judged: tuple[Judged, ...]
 
     @property
@@ -99,14 +101,13 @@ def play(
 ) -> Season:
     """One campaign until the budget (rollout equivalents) or the number of candidates is used up."""
     world = World(rule, seed)
+    at_first = chance(world.logits[world.population])
     start, start_val = world.true_score(world.population), world.true_score(world.val)
     names = [f"v{i}" for i in range(rule.n_val)]
     first = world.luck.random(rule.n_val) < chance(world.logits[world.val])
     own = {name: bool(passed) for name, passed in zip(names, first, strict=True)}
     record = TrunkRecord(cells={}).measured(own)
-    sim = Simulation(
-        world=world, contender=contender, record=record, best=record.estimate, own=own, spent=rule.n_val
-    )
+    sim = Simulation(world=world, contender=contender, record=record, best=record.estimate, own=own, spent=rule.n_val)
     judged: list[Judged] = []
     while (budget is None or sim.spent < budget) and (candidates is None or sim.n < candidates):
         judged += _round(sim)
@@ -116,9 +117,25 @@ def play(
         start_val=start_val,
         end_val=world.true_score(world.val),
         claim=sim.best if sim.policy.rule == "published" and contender.n_racers == 1 else sim.record.estimate,
-        first_claim=record.estimate,
+        is_covered=_covered(world, at_first, chance(world.logits[world.population])),
         judged=tuple(judged),
     )
+
+
+def _covered(world: World, before: Vector, after: Vector) -> tuple[bool, bool]:
+    """100 untouched test tasks, then 40 templates of one to four tasks each; three runs of both versions of each."""
+    truth = float((after - before).mean())
+    alone = world.luck.integers(len(before), size=100)
+    templates = world.luck.integers(len(before), size=40)
+    grouped = np.repeat(templates, world.luck.integers(1, 5, size=40))
+    found = []
+    for chosen in (alone, grouped):
+        runs = [world.luck.binomial(3, p[chosen]) / 3 for p in (before, after)]
+        differences = {f"x{i}": float(d) for i, d in enumerate(runs[1] - runs[0])}
+        groups = {f"x{i}": str(task) for i, task in enumerate(chosen)}
+        interval = paired_interval(differences, None if chosen is alone else groups)
+        found.append(interval.low <= truth <= interval.high)
+    return found[0], found[1]
 
 
 def _round(sim: Simulation) -> list[Judged]:
@@ -128,9 +145,7 @@ def _round(sim: Simulation) -> list[Judged]:
         return [_judged(sim, edits[0], *_trial(sim, edits[0]))]
     winner, evidence, spent = halving(sim.world, sim.record, edits)
     each, rest = divmod(spent, len(edits))
-    return [
-        _judged(sim, edit, evidence if edit is winner else None, each + rest * (edit is winner)) for edit in edits
-    ]
+    return [_judged(sim, edit, evidence if edit is winner else None, each + rest * (edit is winner)) for edit in edits]
 
 
 def _trial(sim: Simulation, edit: Edit) -> tuple[Evidence, int]:
@@ -143,6 +158,7 @@ def _trial(sim: Simulation, edit: Edit) -> tuple[Evidence, int]:
         trunk_val=sim.own,
         suite=tuple(sim.suite.values()),
         best_val=sim.best,
+        n_train=sim.world.rule.n_train,
     )
     return driven(sim, contest, edit)
 

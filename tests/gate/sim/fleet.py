@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.gate.guard import TARGET_ROUTE
 from optimizer.gate.policy import Policy
+from optimizer.gate.target import TargetRule
 from tests.gate.sim.campaign import Contender, Season, play
 from tests.gate.sim.rivals import gepa
 from tests.gate.sim.world import WorldRule
@@ -19,6 +21,31 @@ LITERAL = replace(PUBLISHED, name="published, literal", is_literal=True)
 PAIRED = Contender(name="paired-kse", policy=Policy(rule="paired-kse"))
 GEPA = Contender(name="GEPA minibatch", policy=Policy(rule="published"), course=gepa)
 HALVING = Contender(name="successive halving", policy=Policy(rule="published"), n_racers=8)
+
+"""Eight candidates at a time."""
+
+
+def _knob(name: str, *, target: TargetRule | None = None, accept_at: float = 0.5, val_passes: int = 1) -> Contender:
+    policy = Policy(
+        target=target or TargetRule(),
+        target_route=replace(TARGET_ROUTE, accept_at=accept_at),
+        val_passes=val_passes,
+    )
+    return Contender(name=name, policy=policy)
+
+
+KNOBS = (
+    _knob("default"),
+    _knob("confidence .8", target=TargetRule(alpha=0.2)),
+    _knob("confidence .95", target=TargetRule(alpha=0.05)),
+    _knob("confidence .99", target=TargetRule(alpha=0.01)),
+    _knob("strictness .6", accept_at=0.6),
+    _knob("strictness .7", accept_at=0.7),
+    _knob("strictness .8", accept_at=0.8),
+    _knob("effort 2", target=TargetRule(max_rollouts=36), val_passes=2),
+    _knob("effort 3", target=TargetRule(max_rollouts=36), val_passes=3),
+)
+"""The default with one setting turned, as the command line builds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +124,8 @@ def summary(seasons: Sequence[Season]) -> Summary:
         n_accepted=len(accepted) / n,
         n_candidates=len(everyone) / n,
         claim_minus_val=100 * _mean(season.claim - season.end_val for season in seasons),
-        claim_minus_truth=100 * _mean(season.claim - season.start_val + season.start - season.end for season in seasons),
+        claim_minus_truth=100
+        * _mean(season.claim - season.start_val + season.start - season.end for season in seasons),
         gate_rollouts=_mean(sum(each.n_rollouts for each in season.judged) for season in seasons),
     )
 
@@ -109,3 +137,21 @@ def _mean(values: Iterable[float]) -> float:
 def _share(claims: Iterable[bool]) -> float:
     held = [bool(claim) for claim in claims]
     return 100 * sum(held) / len(held) if held else 0.0
+
+
+def true_path(seasons: Sequence[Season], grid: np.ndarray) -> np.ndarray:
+    """Mean true val gain, in points, after each amount of budget of the grid."""
+    paths = []
+    for season in seasons:
+        spent = np.array([0.0, *(each.spent for each in season.judged)])
+        truth = np.array([season.start_val, *(each.truth for each in season.judged)])
+        paths.append(truth[np.searchsorted(spent, grid, side="right") - 1] - season.start_val)
+    return 100 * np.mean(paths, axis=0)
+
+
+def budget_to_match(seasons: Sequence[Season], other: Sequence[Season], budget: float) -> float:
+    """Share of the budget after which these seasons have reached the true val gain that the others end with."""
+    goal = 100 * _mean(season.end_val - season.start_val for season in other)
+    grid = np.linspace(0, budget, 401)
+    reached = np.flatnonzero(true_path(seasons, grid) >= goal)
+    return float(grid[reached[0]] / budget) if len(reached) else float("inf")
