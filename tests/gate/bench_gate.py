@@ -46,7 +46,7 @@ def main() -> None:
         found = {"knobs": _knobs(arguments.campaigns or 100, arguments.processes)}
     else:
         n = arguments.campaigns or (100 if arguments.full else 16)
-        found = _bench(n, 60 if arguments.full else 10, arguments)
+        found = _bench(n, arguments.worlds or (60 if arguments.full else 10), arguments)
     wall, cpu = time.monotonic() - started, _cpu_s() - cpu
     print(f"\n{wall:.0f} s of wall time, {cpu:.0f} s of CPU, {arguments.processes} processes")
     print(json.dumps({**found, "wall_s": round(wall, 1), "cpu_s": round(cpu, 1)}))
@@ -58,6 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--calibration", action="store_true", help="what the simulator was fitted to, and how well")
     parser.add_argument("--knobs", action="store_true", help="what confidence, strictness and effort cost in gain")
     parser.add_argument("--campaigns", type=int, default=0, help="campaigns per cell")
+    parser.add_argument("--worlds", type=int, default=0, help="random worlds")
     parser.add_argument("--processes", type=int, default=2)
     return parser.parse_args()
 

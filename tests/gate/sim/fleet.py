@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def played(cells: Sequence[Cell], *, n_processes: int, chunk: int = 5) -> list[l
     if n_processes == 1:
         results: Iterable[list[Season]] = map(_play, [job for _, job in jobs])
     else:
-        with ProcessPoolExecutor(n_processes) as pool:
+        with ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool:
             results = list(pool.map(_play, [job for _, job in jobs]))
     for (number, _), result in zip(jobs, results, strict=True):
         seasons[number] += result

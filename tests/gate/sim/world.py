@@ -52,10 +52,10 @@ class WorldRule:
     n_train: int = 100
     n_val: int = 100
     n_population: int = 600
-    boost: float = 6.6
+    boost: float = 6.4
     """Mean logit gain of a helpful edit on its target."""
-    boost_sd: float = 3.14
-    lift: float = 0.084
+    boost_sd: float = 2.8
+    lift: float = 0.088
     """What a systemic edit gains everywhere, as a share of a boost."""
     harm: float = 3.67
     """Mean logit loss of a harmful edit on a cluster it touches."""
@@ -77,7 +77,7 @@ class WorldRule:
     """Standard deviation of what any edit that is not local does to the logit of every task."""
     is_structured: bool = True
     """False: effects fall on tasks at random, whatever the cluster (hostile to target tests)."""
-    scatter: float = 0.06
+    scatter: float = 0.082
     """Share of tasks that an effect hits where there is no structure."""
     is_blind: bool = False
     """Without structure: not even the tasks an edit was written for are hit more often than others."""
