@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from tests.gate.sim import bars
 from tests.gate.sim.bars import Bar, Seasons
 from tests.gate.sim.calibration import calibrated
+from tests.gate.sim.campaign import Contender
 from tests.gate.sim.fleet import (
     GEPA,
     HALVING,
@@ -25,7 +26,6 @@ from tests.gate.sim.fleet import (
     PUBLISHED,
     TRIAL,
     Cell,
-    Contender,
     played,
     summary,
 )

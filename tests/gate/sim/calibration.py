@@ -106,8 +106,8 @@ def calibrated(n: int, *, n_processes: int) -> dict[str, dict[str, tuple[float, 
         targets = {**({"gain": GAINS[key]} if key in GAINS else {}), **PROFILE.get(key, {})}
         found[f"{key}, published"] = {name: (row[name], target) for name, target in targets.items()}
     print(f"{'':20} {'quantity':24} {'fitted':>10} {'target':>10}")
-    for key, row in found.items():
-        for name, (value, target) in row.items():
+    for key, pairs in found.items():
+        for name, (value, target) in pairs.items():
             print(f"{key:20} {name:24} {value:10.3f} {target:10.3f}")
     return found
 

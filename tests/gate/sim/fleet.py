@@ -14,7 +14,7 @@ from optimizer.gate.policy import Policy
 from optimizer.gate.target import TargetRule
 from tests.gate.sim.campaign import Contender, Season, play
 from tests.gate.sim.rivals import gepa
-from tests.gate.sim.world import WorldRule
+from tests.gate.sim.world import Vector, WorldRule
 
 TRIAL = Contender(name="trial", policy=Policy())
 PUBLISHED = Contender(name="published", policy=Policy(rule="published"))
@@ -140,14 +140,15 @@ def _share(claims: Iterable[bool]) -> float:
     return 100 * sum(held) / len(held) if held else 0.0
 
 
-def true_path(seasons: Sequence[Season], grid: np.ndarray) -> np.ndarray:
+def true_path(seasons: Sequence[Season], grid: Vector) -> Vector:
     """Mean true val gain, in points, after each amount of budget of the grid."""
     paths = []
     for season in seasons:
         spent = np.array([0.0, *(each.spent for each in season.judged)])
         truth = np.array([season.start_val, *(each.truth for each in season.judged)])
         paths.append(truth[np.searchsorted(spent, grid, side="right") - 1] - season.start_val)
-    return 100 * np.mean(paths, axis=0)
+    mean: Vector = 100 * np.mean(paths, axis=0)
+    return mean
 
 
 def budget_to_match(seasons: Sequence[Season], other: Sequence[Season], budget: float) -> float:
