@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 HONE := $(VENV)/bin/hone
 
-.PHONY: demo docs test lint types contracts tests test-slow bench-sandbox bench-gateway bench-mining setup clean
+.PHONY: demo docs test lint types contracts tests test-slow bench-sandbox bench-gateway bench-mining bench-gate setup clean
 
 demo: setup
 	@$(HONE) demo
@@ -47,6 +47,10 @@ bench-gateway: setup
 bench-mining: setup
 	@$(VENV)/bin/python -m tests.mining.bench_mining
 	@$(VENV)/bin/python -m tests.mining.bench_helpdesk
+
+# About two minutes; GATE="--full", "--calibration" or "--knobs" for the rest of what docs/gate.md shows.
+bench-gate: setup
+	@$(VENV)/bin/python -m tests.gate.bench_gate $(GATE)
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -72,6 +72,8 @@ class Contest:
     trunk_val: Mapping[str, bool] = field(default_factory=dict)
     """The trunk's own validation runs of trial 0."""
     suite: tuple[SuiteCase, ...] = ()
+    n_train: int = 0
+    """Train tasks in the split; 0 where that is not known."""
     best_val: float = 0.0
     """Best validation score any accepted version was ever seen with; read by `published` alone."""
 

@@ -9,7 +9,7 @@ round E[prod(1 + L d)] <= (1 + L mean d)^k <= 1, so E is a supermartingale, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -37,6 +37,10 @@ class TargetRule:
     """Evidence at or below this ends the test."""
     broad: float = 0.5
     """With at least this much evidence a failed test leaves the way over validation open."""
+    look_after: int = 8
+    """Candidate rollouts after which it is settled whether the broad way is open."""
+    needed: float = 0.9
+    """From that look on, evidence below this ends the test."""
     max_rollouts: int = 18
     """Candidate rollouts at most."""
     inert_after: int = 8
@@ -58,6 +62,8 @@ class TargetTest:
     """Candidate rollouts made, measured or not."""
     n_replayed: int = 0
     """Candidate rollouts in which the edit never mattered."""
+    is_open: bool | None = None
+    """Whether validation alone may still admit the edit; None before the look that settles it."""
 
 
 def judge_target(rounds: tuple[tuple[Pair, ...], ...], rule: TargetRule) -> TargetTest:
@@ -83,30 +89,35 @@ def _after_round(test: TargetTest, pairs: tuple[Pair, ...], rule: TargetRule) ->
             e_value *= 1 - rule.stake
     n_rollouts = test.n_rollouts + len(pairs)
     n_replayed = test.n_replayed + sum(pair.is_replayed for pair in pairs)
-    is_inert = n_replayed == n_rollouts >= rule.inert_after
-    return TargetTest(
-        state="failed" if is_inert else _state(e_value, rule.max_rollouts - n_rollouts, rule),
+    is_first_look = test.is_open is None and n_rollouts >= rule.look_after
+    after = TargetTest(
+        state="continue",
         e_value=e_value,
         n_candidate_passes=test.n_candidate_passes + sum(bool(p.candidate) for p in measured),
         n_trunk_passes=test.n_trunk_passes + sum(bool(p.trunk) for p in measured),
         n_pairs=test.n_pairs + len(measured),
         n_rollouts=n_rollouts,
         n_replayed=n_replayed,
+        is_open=e_value >= rule.broad if is_first_look else test.is_open,
     )
+    return replace(after, state=_state(after, rule, round_size=len(pairs)))
 
 
-def _state(e_value: float, n_left: int, rule: TargetRule) -> Literal["continue", "passed", "broad", "failed"]:
+def _state(test: TargetTest, rule: TargetRule, *, round_size: int) -> Literal["continue", "passed", "broad", "failed"]:
     """Where the evidence stands.
 
-    An edit that cannot pass any more is stopped only where its evidence is refuted; otherwise the rounds go on to their
-    end. Stopping it early with the broad way still open would reward a fail that came in time.
+    Every bound depends on the number of rollouts alone, and whether the broad way is open is settled at one look. So a
+    candidate with more passes is never stopped sooner, and never without the way that one with fewer would have had.
     """
     bar = 1 / rule.alpha
-    if e_value >= bar:
-        return "passed"
-    if e_value <= rule.floor:
+    if test.n_replayed == test.n_rollouts >= rule.inert_after:
         return "failed"
-    if n_left <= 0:
-        return "broad" if e_value >= rule.broad else "failed"
-    is_hopeless = e_value * (1 + rule.stake) ** n_left < bar
-    return "failed" if is_hopeless and e_value < rule.broad else "continue"
+    if test.e_value >= bar:
+        return "passed"
+    n_left = rule.max_rollouts - test.n_rollouts
+    is_over = n_left < round_size or test.e_value * (1 + rule.stake) ** n_left < bar or test.e_value <= rule.floor
+    if test.is_open is None:
+        return "failed" if is_over else "continue"
+    if is_over or test.e_value < rule.needed:
+        return "broad" if test.is_open else "failed"
+    return "continue"
