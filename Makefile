@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 HONE := $(VENV)/bin/hone
 
-.PHONY: demo test lint types contracts tests test-slow bench-sandbox setup clean
+.PHONY: demo test lint types contracts tests test-slow bench-sandbox bench-gateway setup clean
 
 demo: setup
 	@$(HONE) demo
@@ -37,6 +37,9 @@ test-slow: setup
 
 bench-sandbox: setup
 	@$(VENV)/bin/python -m tests.sandbox.bench_sandbox 20
+
+bench-gateway: setup
+	@$(VENV)/bin/python -m tests.gateway.bench_gateway 10000
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -41,15 +41,18 @@ class ProbeReport:
     findings: tuple[Finding, ...]
 
 
-def open_sandbox(backend: str, environment: HarnessEnvironment) -> Sandbox:
-    """The sandbox of this name, still closed: `async with` opens it. Raises SandboxUnavailable."""
+def open_sandbox(backend: str, environment: HarnessEnvironment, *, is_warm: bool = False) -> Sandbox:
+    """The sandbox of this name, still closed: `async with` opens it. Raises SandboxUnavailable.
+
+    `is_warm` is for docker alone: the native sandbox is always warm.
+    """
     if backend == "native":
         missing = [finding for finding in _static_findings() if not finding.ok]
         if missing:
             raise SandboxUnavailable(f"the native sandbox needs {missing[0].what}: {missing[0].detail}")
-        return NativeSandbox(environment)
+        return NativeSandbox(environment, has_spare=True)
     if backend == "docker":
-        return _docker(environment)
+        return _docker(environment, is_warm=is_warm)
     if backend in BACKENDS:
         raise SandboxUnavailable(
             f"the {backend} sandbox is not part of this version, and nothing weaker is put in its place; "
@@ -58,11 +61,12 @@ def open_sandbox(backend: str, environment: HarnessEnvironment) -> Sandbox:
     raise SandboxUnavailable(f"there is no sandbox called {backend!r}; choose one of {', '.join(BACKENDS)}")
 
 
-def _docker(environment: HarnessEnvironment) -> Sandbox:
+def _docker(environment: HarnessEnvironment, *, is_warm: bool) -> Sandbox:
     """The SDK is loaded only where it is asked for."""
     from sandbox.docker.sandbox import DockerSandbox
 
-    return DockerSandbox(environment, runtime=os.environ.get("HONE_DOCKER_RUNTIME") or None)
+    runtime = os.environ.get("HONE_DOCKER_RUNTIME") or None
+    return DockerSandbox(environment, runtime=runtime, mode="warm" if is_warm else None)
 
 
 async def probe(*, report: Callable[[str], None] = lambda _: None) -> ProbeReport:

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from optimizer.cli.models import price_of, proposers_of, upstream_of
 from optimizer.config.load import load
 from optimizer.config.settings import Settings
-from optimizer.domain.budget import Budget, BudgetLimits
+from optimizer.domain.budget import Budget, BudgetLimits, Spend
 from optimizer.domain.errors import BenchmarkError, ConfigError, HarnessError, LedgerError, SandboxUnavailableError
 from optimizer.domain.model import Upstream
 from optimizer.domain.rollout import Rollout
@@ -146,7 +146,8 @@ async def sandbox_of(workplace: Workplace, report: Report) -> AsyncIterator[Sand
     """
     try:
         environment = environment_of(workplace, report)
-        async with open_sandbox(workplace.settings.sandbox.backend, environment) as sandbox:
+        wanted = workplace.settings.sandbox
+        async with open_sandbox(wanted.backend, environment, is_warm=wanted.warm) as sandbox:
             yield sandbox
     except SandboxUnavailable as error:
         raise SandboxUnavailableError(str(error)) from error
@@ -186,6 +187,7 @@ async def evaluator_of(
                 name=settings.model.name,
                 max_output_tokens=settings.model.max_output_tokens,
                 price=price,
+                output_limit_field=settings.model.output_limit_field,
                 is_luck_shared=settings.loop.shared_luck,
             ),
             calls=ledger,
@@ -196,6 +198,7 @@ async def evaluator_of(
                 max_usd=None if price is None else settings.rollout.max_usd,
             ),
             account=Budget(BudgetLimits()),
+            on_lost=lambda amount: hold_for_ever(budget, amount),
         )
         try:
             async with sandbox_of(workplace, watchers.note) as sandbox:
@@ -203,6 +206,14 @@ async def evaluator_of(
                 yield Evaluator(executor, ledger, budget, _evaluator_settings(settings), watchers.rollout)
         finally:
             await upstream.close()
+
+
+def hold_for_ever(budget: Budget, amount: Spend) -> None:
+    """Count money as gone that may have been billed without an answer.
+
+    Held, not spent: `spent` follows from what is recorded, and a resume must repeat it exactly.
+    """
+    budget.reserved = budget.reserved + amount
 
 
 @contextmanager

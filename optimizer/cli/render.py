@@ -55,7 +55,7 @@ def _spend_lines(status: StatusView) -> Iterator[str]:
     yield f"  spent       {dollars}{spent.usd:.4f}{_of(limits.usd)}, {spent.tokens:,} tokens{_of(limits.tokens)}"
     if status.uncertain.tokens:
         lost = status.uncertain
-        yield f"  uncertain   {dollars}{lost.usd:.4f}, {lost.tokens:,} tokens: calls in flight at a kill, held as spent"
+        yield f"  uncertain   {dollars}{lost.usd:.4f}, {lost.tokens:,} tokens: calls without an answer, held as spent"
     saved = f", worth {dollars}{status.usd_saved:.4f}" if status.usd_saved else ""
     yield f"  replayed    {status.n_replayed_calls:,} of {status.n_calls:,} model calls by shared luck{saved}"
     hours = f" of {limits.hours:g} h" if limits.hours else ""

@@ -21,6 +21,7 @@ from optimizer.cli.compose import (
     check_harness,
     committed_text,
     evaluator_of,
+    hold_for_ever,
     hone_version,
     host_name,
     measured_tasks,
@@ -114,9 +115,7 @@ async def work(workplace: Workplace, ledger: Ledger, narrator: Narrator) -> Endi
     workplace.repo.begin(ledger.header.base_commit)
     before_s = ledger.elapsed_s()
     ledger.start_session(os.getpid(), host_name(), limits=budget.limits)
-    budget.reserved = (
-        ledger.uncertain_spend()
-    )  # held for ever; `spent` is recorded, and a resume must repeat it exactly
+    hold_for_ever(budget, ledger.uncertain_spend())
     started = monotonic()
     try:
         watchers = Watchers(note=narrator.note, rollout=narrator.rollout)

@@ -94,6 +94,8 @@ class ModelSection(Section):
     """Environment variable that holds the key; without it the provider's usual one. Never the key itself."""
     max_output_tokens: PositiveInt = 4096
     """Upper limit for one answer, whatever the harness asks for."""
+    output_limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """How a chat completions server spells that limit; OpenAI's reasoning models know only `max_completion_tokens`."""
     max_concurrent: Annotated[int, Field(ge=1, le=4096)] = 64
     """Calls to the provider at the same time, over all rollouts; no part of a campaign's identity."""
     requests_per_minute: PositiveInt | None = None
@@ -232,6 +234,8 @@ class SandboxSection(Section):
 
     backend: Literal["native", "docker", "reduced"] = "native"
     """`native`: Linux namespaces; `docker`: a container; `reduced`: weaker isolation, only by explicit wish."""
+    warm: bool = False
+    """`docker` only: runs of one candidate share warm containers, which is faster and weaker. Native is always warm."""
 
 
 class GuidanceSection(Section):

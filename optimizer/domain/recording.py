@@ -57,6 +57,10 @@ class CallRecorder(Protocol):
         """Keep that the provider has refused a call, and bills nothing."""
         ...
 
+    def lose(self, intent: int) -> None:
+        """Keep that a call was sent and broke off: nobody learns what it took, so it counts as spent from now on."""
+        ...
+
     def record(self, call: RecordedCall, *, intent: int | None = None) -> None:
         """Keep a call for ever, and that its intent is settled.
 

@@ -6,36 +6,44 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import anyio
 
 from optimizer.domain.errors import BudgetExhaustedError, LedgerError, ModelError, ModelUnavailableError
 from optimizer.domain.json import Json, JsonObject, canonical_json, content_hash
-from optimizer.domain.model import CallContext, NativeUpstream, Upstream, UpstreamReply, WireFormat
-from optimizer.domain.recording import CallRecorder, IntendedCall, RecordedCall
+from optimizer.domain.model import CallContext, NativeUpstream, UpstreamReply, WireFormat
+from optimizer.domain.recording import IntendedCall, RecordedCall
 from optimizer.domain.rollout import RolloutJob
 from optimizer.domain.trace import Usage
-from optimizer.gateway.caps import CallAccount, RolloutMeter, spend_of
-from optimizer.gateway.chat_request import ModelRoute, PinnedRequest
+from optimizer.gateway.caps import RolloutMeter, spend_of
+from optimizer.gateway.chat_request import PinnedRequest
 from optimizer.gateway.formats import as_chat, delivered, pin_as
 from optimizer.gateway.http import HttpReply, RequestRefusedError
-from optimizer.gateway.recorder import PurchaseTurns
+from optimizer.gateway.outlet import Outlet
+from optimizer.gateway.purchase import ModelAccess, Purchase
+from optimizer.gateway.relay import LiveRelay
 from optimizer.gateway.tape import Tape
+from optimizer.models.attempts import AttemptingUpstream, OutgoingCall
 
 _PROVIDER_MESSAGE_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelAccess:
-    """What all doors of a gateway share on the way to the model."""
+class _Ask:
+    """One model call of the harness, on its way."""
 
-    upstream: Upstream
-    route: ModelRoute
-    calls: CallRecorder
-    account: CallAccount
-    turns: PurchaseTurns = field(default_factory=PurchaseTurns)
+    pinned: PinnedRequest
+    occurrence: int
+    purchase: Purchase
+    relay: LiveRelay | None
+    """Where the answer goes while it arrives; None: as a whole is asked for, or the format is translated."""
+
+    @property
+    def lost(self) -> Usage:
+        """What a call counts as whose answer nobody waited for: it may be on the bill, unless it never left."""
+        return self.pinned.worst_case if self.purchase.is_under_way else Usage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +70,11 @@ class ChatDesk:
         self._seen: Counter[str] = Counter()
         self._known_tools: set[str] = set()
 
-    async def complete(self, body: JsonObject, wire: WireFormat) -> HttpReply:
-        """Serve one model call in the format the harness speaks.
+    async def complete(self, body: JsonObject, wire: WireFormat, outlet: Outlet) -> HttpReply | None:
+        """Serve one model call in the format the harness speaks; None when the answer was streamed to the outlet.
+
+        An answer is streamed while it arrives when the provider speaks the harness's format and can stream. Otherwise,
+        and for recorded answers, the events are made from the whole answer.
 
         Raises:
             RequestRefusedError: 400, 402, 429 or 502.
@@ -76,7 +87,8 @@ class ChatDesk:
             self._tape.refuse("model_call", name, input=None, reason=refusal.message)
             raise
         started = time.perf_counter()
-        answer = await self._held(pinned)
+        ask = self._ask(pinned, wire, outlet)
+        answer = await self._held(ask)
         self._tape.add(
             "model_call",
             name,
@@ -85,125 +97,126 @@ class ChatDesk:
             usage=answer.usage,
             wall_s=time.perf_counter() - started,
         )
+        if ask.relay is not None and ask.relay.is_begun:
+            await ask.relay.finish()
+            return None
         return delivered(answer.body_json, wire, pinned)
 
-    async def _held(self, pinned: PinnedRequest) -> _Answer:
-        used = Usage()
-        try:
-            answer = await self._answer(pinned)
-            used = answer.nominal
-        except RequestRefusedError as refusal:
-            self._note(pinned, refusal.message, Usage())
-            raise
-        except anyio.get_cancelled_exc_class():
-            used = self._lost(pinned)
-            self._note(pinned, "the rollout ended before the model answered", used)
-            raise
-        except LedgerError:
-            used = self._lost(pinned)
-            self._note(pinned, "the call could not be recorded", used)
-            raise
-        finally:
-            self._meter.release(spend_of(pinned.worst_case), used)
-        return answer
-
-    async def _answer(self, pinned: PinnedRequest) -> _Answer:
+    def _ask(self, pinned: PinnedRequest, wire: WireFormat, outlet: Outlet) -> _Ask:
         occurrence = self._seen[pinned.hash]
         self._seen[pinned.hash] += 1
-        recorded = await self._recorded_or_bought(pinned, occurrence)
+        intended = IntendedCall(
+            luck=self._luck,
+            request_hash=pinned.hash,
+            occurrence=occurrence,
+            rollout_id=self._job.id,
+            worst_case=pinned.worst_case,
+        )
+        is_live = pinned.is_streamed and wire == pinned.wire
+        return _Ask(
+            pinned=pinned,
+            occurrence=occurrence,
+            purchase=Purchase(self._access, intended),
+            relay=LiveRelay(wire, outlet, is_usage_wanted=pinned.is_usage_streamed) if is_live else None,
+        )
+
+    async def _held(self, ask: _Ask) -> _Answer:
+        used = Usage()
+        try:
+            answer = await self._answer(ask)
+            used = answer.nominal
+        except RequestRefusedError as refusal:
+            self._note(ask.pinned, refusal.message, Usage())
+            if ask.relay is not None and ask.relay.is_begun:
+                await ask.relay.fail(refusal.code, refusal.message)
+            raise
+        except anyio.get_cancelled_exc_class():
+            used = ask.lost
+            self._note(ask.pinned, "the rollout ended before the model answered", used)
+            raise
+        except LedgerError:
+            used = ask.lost
+            self._note(ask.pinned, "the call could not be recorded", used)
+            raise
+        finally:
+            self._meter.release(spend_of(ask.pinned.worst_case), used)
+        return answer
+
+    async def _answer(self, ask: _Ask) -> _Answer:
+        recorded = await self._recorded_or_bought(ask)
         is_own = recorded.rollout_id == self._job.id
         body = cast("JsonObject", json.loads(recorded.body_json))
         return _Answer(
             body_json=recorded.body_json,
-            message=_message_of(as_chat(body, pinned.wire)),
+            message=_message_of(as_chat(body, ask.pinned.wire)),
             usage=recorded.usage if is_own else Usage(n_calls=1, n_replayed_calls=1),
             nominal=recorded.usage,
         )
 
-    async def _recorded_or_bought(self, pinned: PinnedRequest, occurrence: int) -> RecordedCall:
-        calls = self._access.calls
-        recorded = calls.recorded(self._luck, pinned.hash, occurrence)
+    async def _recorded_or_bought(self, ask: _Ask) -> RecordedCall:
+        calls, key = self._access.calls, (self._luck, ask.pinned.hash, ask.occurrence)
+        recorded = calls.recorded(*key)
         if recorded is not None:
             return recorded
-        async with self._access.turns.turn((self._luck, pinned.hash, occurrence)):
-            meanwhile = calls.recorded(self._luck, pinned.hash, occurrence)
-            return meanwhile or await self._buy(pinned, occurrence)
+        async with self._access.turns.turn(key):
+            return calls.recorded(*key) or await self._buy(ask)
 
-    async def _buy(self, pinned: PinnedRequest, occurrence: int) -> RecordedCall:
+    async def _buy(self, ask: _Ask) -> RecordedCall:
         account = self._access.account
         try:
-            reservation = account.reserve(spend_of(pinned.worst_case))
+            reservation = account.reserve(spend_of(ask.pinned.worst_case))
         except BudgetExhaustedError as error:
             raise RequestRefusedError(402, "campaign_budget", str(error)) from error
         spent = Usage()
         try:
-            intent = self._intent(pinned, occurrence)
-            reply = await self._ask(pinned, occurrence, intent)
+            reply = await self._sent(ask)
             spent = self._priced(reply.usage)
         except anyio.get_cancelled_exc_class():
-            spent = self._lost(pinned)
+            spent = ask.lost
             raise
         finally:
             account.settle(reservation, spend_of(spent))
         call = RecordedCall(
             luck=self._luck,
-            request_hash=pinned.hash,
-            occurrence=occurrence,
+            request_hash=ask.pinned.hash,
+            occurrence=ask.occurrence,
             rollout_id=self._job.id,
             body_json=_spelled(reply.body),
             usage=spent,
         )
-        self._access.calls.record(call, intent=intent)
+        self._access.calls.record(call, intent=ask.purchase.intent)
         return call
 
-    def _intent(self, pinned: PinnedRequest, occurrence: int) -> int | None:
-        """Written before the question leaves: a kill from here on leaves a call that counts as spent."""
-        if not self._access.upstream.is_external:
-            return None
-        return self._access.calls.intend(
-            IntendedCall(
-                luck=self._luck,
-                request_hash=pinned.hash,
-                occurrence=occurrence,
-                rollout_id=self._job.id,
-                worst_case=pinned.worst_case,
-            )
-        )
-
-    async def _ask(self, pinned: PinnedRequest, occurrence: int, intent: int | None) -> UpstreamReply:
-        context = CallContext(task_id=self._job.task.id, luck=self._luck, occurrence=occurrence)
+    async def _sent(self, ask: _Ask) -> UpstreamReply:
+        context = CallContext(task_id=self._job.task.id, luck=self._luck, occurrence=ask.occurrence)
         try:
-            return await self._sent(pinned, context)
+            return await self._reply(ask, context)
         except ModelUnavailableError as error:
-            self._withdraw(intent)
             self._tape.fail(f"model unavailable: {error}")
             raise RequestRefusedError(502, "model_unavailable", "the model is out of reach after retries") from error
         except ModelError as error:
-            self._withdraw(intent)
             message = f"the model's provider refuses the request: {error}"[:_PROVIDER_MESSAGE_CHARS]
             raise RequestRefusedError(400, "refused_upstream", message) from error
 
-    def _withdraw(self, intent: int | None) -> None:
-        if intent is not None:
-            self._access.calls.withdraw(intent)
-
-    async def _sent(self, pinned: PinnedRequest, context: CallContext) -> UpstreamReply:
-        upstream = self._access.upstream
-        if pinned.wire != "chat" and isinstance(upstream, NativeUpstream):
-            return await upstream.send(pinned.wire, pinned.body, context)
-        reply = await upstream.chat(pinned.body, context)
-        if _message_of(reply.body) is None:
-            raise ModelUnavailableError("the provider's reply is not a chat completion: no choices[0].message")
-        return reply
+    async def _reply(self, ask: _Ask, context: CallContext) -> UpstreamReply:
+        upstream, pinned = self._access.upstream, ask.pinned
+        if isinstance(upstream, AttemptingUpstream):
+            call = OutgoingCall(wire=pinned.wire, request=pinned.body, watch=ask.purchase, relay=ask.relay)
+            with ask.purchase.ended_by(ModelError, is_billed=True):  # ended attempts are told: this one was answered
+                return await upstream.deliver(call)
+        ask.purchase.begin()
+        with ask.purchase.ended_by(ModelError, is_billed=False):  # one that tells nothing is taken at its word
+            if pinned.wire != "chat" and isinstance(upstream, NativeUpstream):
+                return await upstream.send(pinned.wire, pinned.body, context)
+            reply = await upstream.chat(pinned.body, context)
+            if _message_of(reply.body) is None:
+                raise ModelUnavailableError("the provider's reply is not a chat completion: no choices[0].message")
+            return reply
 
     def _priced(self, usage: Usage) -> Usage:
         price = self._access.route.price
         usd = price.usd(usage) if usage.usd is None and price else usage.usd
         return replace(usage, usd=usd, n_calls=1, n_replayed_calls=0)
-
-    def _lost(self, pinned: PinnedRequest) -> Usage:
-        """A call whose answer nobody waited for: an external one may be on the bill, so the worst case is."""
-        return pinned.worst_case if self._access.upstream.is_external else Usage()
 
     def _note(self, pinned: PinnedRequest, reason: str, usage: Usage) -> None:
         name = self._access.route.name

@@ -10,9 +10,11 @@ from optimizer.domain.rollout import RolloutJob
 from optimizer.domain.task import Environment
 from optimizer.domain.trace import Trace
 from optimizer.gateway.caps import RolloutCaps, RolloutMeter
-from optimizer.gateway.chat import ChatDesk, ModelAccess
+from optimizer.gateway.chat import ChatDesk
 from optimizer.gateway.http import HttpReply, HttpRequest, RequestRefusedError
 from optimizer.gateway.limits import DoorLimits
+from optimizer.gateway.outlet import Outlet
+from optimizer.gateway.purchase import ModelAccess
 from optimizer.gateway.session import SessionDesk
 from optimizer.gateway.tape import DoorRecord, Tape
 from optimizer.gateway.wire import parse_object
@@ -65,8 +67,8 @@ class Door:
             infra=self._tape.infra,
         )
 
-    async def handle(self, request: HttpRequest) -> HttpReply:
-        """Answer one request. Raises RequestRefusedError."""
+    async def handle(self, request: HttpRequest, outlet: Outlet) -> HttpReply | None:
+        """Answer one request; None when the answer went out through the outlet. Raises RequestRefusedError."""
         method = _METHODS.get(request.path)
         if method is None:
             known = ", ".join(f"{verb} {path}" for path, verb in _METHODS.items())
@@ -82,7 +84,7 @@ class Door:
             return await self._session.step(body)
         if request.path == "/session/submit":
             return await self._session.submit(body)
-        return await self._chat.complete(body, _WIRES[request.path])
+        return await self._chat.complete(body, _WIRES[request.path], outlet)
 
     def crashed(self, crash: Exception) -> None:
         """Note that a handler failed on our side."""

@@ -15,10 +15,10 @@ from optimizer.domain.recording import CallRecorder
 from optimizer.domain.rollout import RolloutJob
 from optimizer.domain.task import Environment
 from optimizer.gateway.caps import CallAccount, RolloutCaps
-from optimizer.gateway.chat import ModelAccess
 from optimizer.gateway.chat_request import ModelRoute
 from optimizer.gateway.door import Door
 from optimizer.gateway.limits import DoorLimits
+from optimizer.gateway.purchase import ModelAccess, OnLost, unheard
 from optimizer.gateway.server import Server
 from optimizer.gateway.unix import UnixListener
 
@@ -39,8 +39,11 @@ class Gateway:
         caps: RolloutCaps,
         account: CallAccount,
         limits: DoorLimits | None = None,
+        on_lost: OnLost = unheard,
     ) -> None:
         """Sockets are made in `folder`, which is created when missing; keep its path short.
+
+        `on_lost` is told what each attempt at a call may have cost that was sent and broke off.
 
         Raises:
             ConfigError: for a USD cap on a model without a known price, and for a folder whose path is too long.
@@ -52,7 +55,7 @@ class Gateway:
             )
         if len(bytes(folder)) + 24 > _MAX_SOCKET_PATH_BYTES:
             raise ConfigError(f"{folder} is too long a path for unix sockets; choose one under 80 bytes.")
-        self._access = ModelAccess(upstream=upstream, route=model, calls=calls, account=account)
+        self._access = ModelAccess(upstream=upstream, route=model, calls=calls, account=account, on_lost=on_lost)
         self._folder = folder
         self._caps = caps
         self._limits = limits or DoorLimits()

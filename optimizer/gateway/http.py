@@ -58,6 +58,7 @@ class HttpConnection:
         self._limits = limits
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.header_bytes)
         self._method = ""
+        self._unsent = bytearray()
 
     async def receive(self) -> HttpRequest | None:
         """Wait for the next request; None when the peer has gone.
@@ -132,7 +133,47 @@ class HttpConnection:
         body = [] if self._method == "HEAD" else [h11.Data(data=reply.body)]
         with anyio.move_on_after(self._limits.delivery_s) as delivery:
             await self._write(h11.Response(status_code=reply.status, headers=headers), *body, h11.EndOfMessage())
-        if is_last or delivery.cancelled_caught or not self._is_cycle_done():
+        return not is_last and not delivery.cancelled_caught and self.next_cycle()
+
+    # A reply that is written in parts: spelled here, pushed without waiting, drained with patience.
+
+    def stream_head(self, content_type: str) -> bytes:
+        """The head of a reply whose length is not known."""
+        head = h11.Response(status_code=200, headers=[("content-type", content_type)])
+        return self._h11.send(head) or b""
+
+    def stream_part(self, body: bytes) -> bytes:
+        """Some of its body."""
+        return self._h11.send(h11.Data(data=body)) or b""
+
+    def stream_end(self) -> bytes:
+        """Its regular end."""
+        return self._h11.send(h11.EndOfMessage()) or b""
+
+    @property
+    def n_unsent(self) -> int:
+        """Bytes that the peer has not made room for."""
+        return len(self._unsent)
+
+    def push(self, spelled: bytes) -> None:
+        """Send as much as the peer has room for, keep the rest. Raises OSError when the peer has gone."""
+        self._unsent += spelled
+        if self._unsent:
+            del self._unsent[: self._stream.send_now(self._unsent)]
+
+    async def drain(self) -> None:
+        """Send the rest. Raises OSError when the peer has gone."""
+        while self._unsent:
+            await self._stream.wait_for_room()
+            self.push(b"")
+
+    def drop_unsent(self) -> None:
+        """Forget the rest: nobody reads it."""
+        self._unsent.clear()
+
+    def next_cycle(self) -> bool:
+        """Turn to the next request; False when this connection can carry none."""
+        if not self._is_cycle_done():
             return False
         self._h11.start_next_cycle()
         return True

@@ -18,7 +18,9 @@ class DoorLimits:
     arrival_s: float = 10.0
     """From a request's first byte to its last; slower is a 408. An idle kept-alive connection may stay."""
     delivery_s: float = 30.0
-    """For the peer to take a reply; slower and the connection is dropped."""
+    """For the peer to take a reply, or to hold a streamed one up in total; slower and the connection is dropped."""
+    unread_bytes: int = 2**20
+    """Of a streamed reply, kept while the peer does not read; past it, the stream waits for the peer."""
     connections: int = 64
     """Open at one time; one more is a 503."""
     total_bytes: int = 512 * 2**20

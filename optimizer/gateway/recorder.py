@@ -21,6 +21,7 @@ class MemoryCallRecorder:
     def __init__(self) -> None:
         self.calls: dict[CallKey, RecordedCall] = {}
         self.open: dict[int, IntendedCall] = {}
+        self.lost: list[IntendedCall] = []
         self._n_intents = 0
 
     def recorded(self, luck: str, request_hash: str, occurrence: int) -> RecordedCall | None:
@@ -36,6 +37,10 @@ class MemoryCallRecorder:
     def withdraw(self, intent: int) -> None:
         """Forget a call that is not billed."""
         del self.open[intent]
+
+    def lose(self, intent: int) -> None:
+        """Keep a call that broke off."""
+        self.lost.append(self.open.pop(intent))
 
     def record(self, call: RecordedCall, *, intent: int | None = None) -> None:
         """Keep a call; one that is there already stays as it is."""

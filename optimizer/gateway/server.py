@@ -11,10 +11,12 @@ from anyio.abc import TaskGroup
 
 from optimizer.gateway.http import HttpConnection, HttpReply, HttpRequest, RequestRefusedError
 from optimizer.gateway.limits import DoorLimits
+from optimizer.gateway.outlet import Outlet
 from optimizer.gateway.unix import UnixListener, UnixStream
 from optimizer.gateway.wire import error_reply
 
-Handler: TypeAlias = Callable[[HttpRequest], Awaitable[HttpReply]]
+Handler: TypeAlias = Callable[[HttpRequest, Outlet], Awaitable[HttpReply | None]]
+"""None: the reply was written to the outlet."""
 OnCrash: TypeAlias = Callable[[Exception], None]
 
 _ACCEPT_PAUSE_S = 0.05
@@ -71,21 +73,31 @@ class Server:
                 return
             if request is None:
                 return
-            is_open = await connection.send(await self._answer(request))
+            is_open = await self._serve_request(connection, request)
 
-    async def _answer(self, request: HttpRequest) -> HttpReply:
+    async def _serve_request(self, connection: HttpConnection, request: HttpRequest) -> bool:
+        """Answer one request; True when the connection can carry another."""
         self._n_requests += 1
         self._n_bytes += len(request.body)
+        outlet = Outlet(connection, self._limits)
+        reply = await self._answer(request, outlet)
+        self._n_bytes += outlet.n_bytes + (len(reply.body) if reply else 0)
+        if reply is None:
+            return await outlet.end()
+        if outlet.is_begun:
+            await outlet.break_off()  # the reply is an error, and it is too late for its status
+            return False
+        return await connection.send(reply)
+
+    async def _answer(self, request: HttpRequest, outlet: Outlet) -> HttpReply | None:
         try:
             self._check_totals()
-            reply = await self._handler(request)
+            return await self._handler(request, outlet)
         except RequestRefusedError as refusal:
             return error_reply(refusal)
         except Exception as crash:  # noqa: BLE001 - the edge of the process towards untrusted code: one request may die, no more
             self._on_crash(crash)
             return error_reply(RequestRefusedError(500, "gateway_fault", "the gateway failed on its own account"))
-        self._n_bytes += len(reply.body)
-        return reply
 
     def _check_totals(self) -> None:
         limits = self._limits

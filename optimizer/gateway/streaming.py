@@ -12,7 +12,7 @@ _COMMON = ("id", "created", "model", "service_tier", "system_fingerprint")
 
 
 def streamed_reply(completion: JsonObject, *, is_usage_wanted: bool) -> HttpReply:
-    """All chunks at once: the answer is complete before it is delivered, since it is recorded first."""
+    """All chunks at once, for an answer that is there as a whole: recorded, or translated."""
     events = [f"data: {json.dumps(chunk, separators=(',', ':'))}\n\n" for chunk in _chunks(completion, is_usage_wanted)]
     body = "".join([*events, "data: [DONE]\n\n"])
     return HttpReply(status=200, body=body.encode("ascii"), content_type="text/event-stream")
@@ -37,14 +37,17 @@ def _choice_chunks(choice: JsonObject) -> Iterator[JsonObject]:
     message = choice["message"]
     for delta in _deltas(message) if isinstance(message, Mapping) else ():
         yield {"index": index, "delta": delta, "finish_reason": None}
-    yield {"index": index, "delta": {}, "finish_reason": choice.get("finish_reason") or "stop"}
+    last: dict[str, Json] = {"index": index, "delta": {}, "finish_reason": choice.get("finish_reason") or "stop"}
+    if choice.get("logprobs") is not None:
+        last["logprobs"] = choice["logprobs"]
+    yield last
 
 
 def _deltas(message: JsonObject) -> Iterator[JsonObject]:
     yield {"role": "assistant", "content": ""}
-    for key in ("content", "refusal"):
-        if message.get(key):
-            yield {key: message[key]}
+    for key, value in message.items():  # a provider's own additions, such as reasoning, come live as well
+        if value and key not in {"role", "tool_calls"}:
+            yield {key: value}
     calls = message.get("tool_calls")
     for index, call in enumerate(calls if isinstance(calls, Sequence) else ()):
         if isinstance(call, Mapping):

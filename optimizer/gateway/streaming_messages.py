@@ -11,7 +11,7 @@ from optimizer.models import shapes
 
 
 def streamed_message(message: JsonObject) -> HttpReply:
-    """All events at once: the answer is complete before it is delivered, since it is recorded first."""
+    """All events at once, for an answer that is there as a whole: recorded, or translated."""
     events = (
         f"event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n" for event in _events(message)
     )

@@ -39,6 +39,17 @@ class UnixStream:
             except BlockingIOError:
                 await anyio.wait_writable(self._raw)
 
+    def send_now(self, payload: bytes | bytearray) -> int:
+        """Send what the peer has room for, without waiting; and say how much. Raises OSError when the peer has gone."""
+        try:
+            return self._raw.send(payload)
+        except BlockingIOError:
+            return 0
+
+    async def wait_for_room(self) -> None:
+        """Wait until the peer can take something, or has gone."""
+        await anyio.wait_writable(self._raw)
+
     def close(self) -> None:
         """Hang up."""
         self._raw.close()

@@ -3,6 +3,10 @@
 An intent is written before an external call, and its end with the answer. What is open when a session starts belongs to
 a process that is gone. If the rollout of such a call is recorded, its usage holds the worst case already (the call was
 cut off by the end of its rollout); if not, nobody knows what the call took: it counts as spent, at its worst case.
+
+Every attempt at a call has an intent of its own. One that was sent and broke off (time-out, half a stream, a 5xx) ends
+as `lost` at once and counts the same way; its rollout's usage does not hold it, so that a provider's bad hour changes
+no measurement.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ _OPEN = """
 """
 _UNCERTAIN = """
     SELECT coalesce(sum(usd), 0.0) AS usd, coalesce(sum(tokens), 0) AS tokens
-    FROM call_intent JOIN call_intent_end USING (id) WHERE outcome = 'uncertain'
+    FROM call_intent JOIN call_intent_end USING (id) WHERE outcome IN ('uncertain', 'lost')
 """
 
 
@@ -62,7 +66,7 @@ class Intents:
 
 
 def uncertain_spend(database: sqlite3.Connection, *, is_running: bool) -> Spend:
-    """What killed processes may have spent without a record. Calls of a running one are under way, not uncertain."""
+    """What may have been spent without a record. Calls of a running process are under way, until they are lost."""
     if not database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'call_intent_end'").fetchone():
         return Spend()  # a ledger of version 1.0
     row = database.execute(_UNCERTAIN).fetchone()

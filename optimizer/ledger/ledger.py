@@ -214,8 +214,13 @@ class Ledger:
         with self._store.transaction():
             self._intents.end(intent, "refused")
 
+    def lose(self, intent: int) -> None:
+        """Keep that a call was sent and broke off: it counts as spent, at its worst case."""
+        with self._store.transaction():
+            self._intents.end(intent, "lost")
+
     def uncertain_spend(self) -> Spend:
-        """What the calls in flight at the death of earlier processes may have taken: spent, at their worst case."""
+        """What calls may have taken that broke off, or were in flight when their process died: at their worst case."""
         with translated(self._store.path):
             return uncertain_spend(self._database, is_running=True)
 

@@ -91,7 +91,7 @@ class StatusView:
     val_now: float | None
     spent: Spend
     uncertain: Spend
-    """What calls in flight at a kill may have taken beside `spent`: their worst case, held against the limits."""
+    """What calls that broke off or were in flight at a kill may have taken beside `spent`: held against the limits."""
     limits: BudgetLimits
     n_rollouts: int
     n_calls: int

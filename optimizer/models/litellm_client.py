@@ -9,6 +9,7 @@ from typing import Any
 
 from optimizer.domain.json import JsonObject
 from optimizer.domain.model import Message, ModelReply, ModelTool
+from optimizer.models.attempts import Attempt
 from optimizer.models.endpoint import ModelEndpoint
 from optimizer.models.openai_wire import messages_body, read_completion, reply_of, tools_body
 from optimizer.models.retry import RetryPolicy
@@ -40,8 +41,8 @@ class LiteLLMClient:
         """Nothing to free: litellm keeps its own connections."""
 
 
-async def send_by_litellm(body: JsonObject, endpoint: ModelEndpoint) -> str:
-    """One attempt of one call; the answer as chat-completions JSON.
+async def send_by_litellm(body: JsonObject, endpoint: ModelEndpoint, *, attempt: Attempt | None = None) -> str:
+    """One attempt of one call; the answer as chat-completions JSON. `attempt` learns whether an error is billed.
 
     Raises:
         TransientError: for what may pass.
@@ -63,6 +64,9 @@ async def send_by_litellm(body: JsonObject, endpoint: ModelEndpoint) -> str:
             _skip_mcp_handler=True,  # or any call with tools imports litellm's proxy, whose dependencies are optional
         )
     except openai.OpenAIError as error:
+        status = getattr(error, "status_code", None)
+        if attempt is not None and isinstance(status, int) and not isinstance(error, openai.APIConnectionError):
+            attempt.note_status(status)  # litellm gives its time-outs and broken connections a status of its own
         raise translated(error, endpoint) from None
     text: str = response.model_dump_json()
     return endpoint.without_key(text.encode("utf-8", "replace")).decode("utf-8")

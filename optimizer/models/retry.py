@@ -1,4 +1,10 @@
-"""When a provider is asked again, and how long that waits."""
+"""When a provider is asked again, and how long that waits.
+
+A retry does not know what the attempts before it cost. Calls of the agent's model tell it, attempt by attempt, to
+`optimizer.models.attempts`, and what may have been billed without an answer is kept as lost money. The optimizer's own
+calls (proposing, diagnosing) do not: their usage is that of the answered attempt alone, so attempts that timed out or
+broke off, at most `RetryPolicy.attempts - 1` per call, are missing in what `hone status` shows for proposals.
+"""
 
 from __future__ import annotations
 

@@ -9,10 +9,12 @@ from optimizer.domain.errors import ModelError
 from optimizer.domain.json import JsonObject
 from optimizer.domain.model import CallContext, UpstreamReply, WireFormat
 from optimizer.models.anthropic_wire import read_answer, usage_of_answer
+from optimizer.models.attempts import OutgoingCall, Unwatched, attempted
 from optimizer.models.chat_messages import completion_from_message, messages_from_chat
 from optimizer.models.endpoint import ModelEndpoint
 from optimizer.models.http_provider import HttpProvider
 from optimizer.models.retry import RetryPolicy
+from optimizer.models.streamed import fetched
 from optimizer.models.throttle import Throttle, reserved_tokens
 
 ORIGIN = "https://api.anthropic.com"
@@ -40,20 +42,30 @@ class AnthropicUpstream:
             max_connections=self._throttle.limits.max_concurrent,
         )
 
-    async def chat(self, request: JsonObject, context: CallContext) -> UpstreamReply:
+    async def chat(self, request: JsonObject, context: CallContext) -> UpstreamReply:  # noqa: ARG002 - the context is never sent on
         """One chat completion. Raises ModelUnavailableError after retries, ModelError for a refused request."""
-        reply = await self.send("messages", messages_from_chat(request), context)
-        return UpstreamReply(body=completion_from_message(reply.body), usage=reply.usage)
+        return await self.deliver(OutgoingCall(wire="chat", request=request, watch=Unwatched()))
 
     async def send(self, wire: WireFormat, request: JsonObject, context: CallContext) -> UpstreamReply:  # noqa: ARG002 - the context is never sent on
         """One call in the messages format. Raises like `chat`."""
-        if wire != "messages":
-            raise ModelError(f"this upstream does not speak {wire}")
+        return await self.deliver(OutgoingCall(wire=wire, request=request, watch=Unwatched()))
 
+    async def deliver(self, call: OutgoingCall) -> UpstreamReply:
+        """One call; streamed when there is a relay and the format is native. Raises like `chat`."""
+        if call.wire == "responses":
+            raise ModelError(f"this upstream does not speak {call.wire}")
+        if call.wire == "messages":
+            return await self._delivered(call)
+        translated = OutgoingCall(wire="messages", request=messages_from_chat(call.request), watch=call.watch)
+        reply = await self._delivered(translated)
+        return UpstreamReply(body=completion_from_message(reply.body), usage=reply.usage)
+
+    async def _delivered(self, call: OutgoingCall) -> UpstreamReply:
         async def attempt() -> UpstreamReply:
-            async with self._throttle.turn(reserved_tokens(request)) as turn:
-                answer = await self._http.post("/v1/messages", request)
-                usage = usage_of_answer(read_answer(answer), self._endpoint.price)
+            async with self._throttle.turn(reserved_tokens(call.request)) as turn:
+                with attempted(call.watch) as one:
+                    answer = await fetched(self._http, "/v1/messages", call, one)
+                    usage = usage_of_answer(read_answer(answer), self._endpoint.price)
                 turn.used(usage.tokens)
             return UpstreamReply(body=cast("JsonObject", json.loads(answer)), usage=usage)
 

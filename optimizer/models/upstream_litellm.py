@@ -7,6 +7,7 @@ from typing import cast
 
 from optimizer.domain.json import JsonObject
 from optimizer.domain.model import CallContext, UpstreamReply
+from optimizer.models.attempts import OutgoingCall, Unwatched, attempted
 from optimizer.models.endpoint import ModelEndpoint
 from optimizer.models.litellm_client import send_by_litellm
 from optimizer.models.openai_wire import read_completion, usage_of
@@ -28,11 +29,16 @@ class LiteLLMUpstream:
 
     async def chat(self, request: JsonObject, context: CallContext) -> UpstreamReply:  # noqa: ARG002 - never sent on
         """One chat completion. Raises ModelUnavailableError after retries, ModelError for a refused request."""
+        return await self.deliver(OutgoingCall(wire="chat", request=request, watch=Unwatched()))
+
+    async def deliver(self, call: OutgoingCall) -> UpstreamReply:
+        """One chat completion, never streamed: litellm's chunks differ by provider. Raises like `chat`."""
 
         async def attempt() -> UpstreamReply:
-            async with self._throttle.turn(reserved_tokens(request)) as turn:
-                text = await send_by_litellm(request, self._endpoint)
-                usage = usage_of(read_completion(text), self._endpoint.price)
+            async with self._throttle.turn(reserved_tokens(call.request)) as turn:
+                with attempted(call.watch) as one:
+                    text = await send_by_litellm(call.request, self._endpoint, attempt=one)
+                    usage = usage_of(read_completion(text), self._endpoint.price)
                 turn.used(usage.tokens)
             return UpstreamReply(body=cast("JsonObject", json.loads(text)), usage=usage)
 

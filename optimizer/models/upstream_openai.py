@@ -9,11 +9,13 @@ from optimizer.domain.errors import ModelError
 from optimizer.domain.json import JsonObject
 from optimizer.domain.model import CallContext, UpstreamReply, WireFormat
 from optimizer.domain.trace import Usage
+from optimizer.models.attempts import OutgoingCall, Unwatched, attempted
 from optimizer.models.endpoint import ModelEndpoint
 from optimizer.models.http_provider import HttpProvider
 from optimizer.models.openai_wire import read_completion, usage_of
 from optimizer.models.responses_wire import read_response
 from optimizer.models.retry import RetryPolicy
+from optimizer.models.streamed import fetched
 from optimizer.models.throttle import Throttle, reserved_tokens
 
 
@@ -52,12 +54,17 @@ class OpenAIUpstream:
 
     async def send(self, wire: WireFormat, request: JsonObject, context: CallContext) -> UpstreamReply:  # noqa: ARG002 - the context is never sent on
         """One call in a native format. Raises like `chat`."""
-        path = "responses" if wire == "responses" else "chat/completions"
+        return await self.deliver(OutgoingCall(wire=wire, request=request, watch=Unwatched()))
+
+    async def deliver(self, call: OutgoingCall) -> UpstreamReply:
+        """One call in a native format; streamed when there is a relay. Raises like `chat`."""
+        path = "responses" if call.wire == "responses" else "chat/completions"
 
         async def attempt() -> UpstreamReply:
-            async with self._throttle.turn(reserved_tokens(request)) as turn:
-                answer = await self._http.post(path, request)
-                usage = self._metered(wire, answer)
+            async with self._throttle.turn(reserved_tokens(call.request)) as turn:
+                with attempted(call.watch) as one:
+                    answer = await fetched(self._http, path, call, one)
+                    usage = self._metered(call.wire, answer)
                 turn.used(usage.tokens)
             return UpstreamReply(body=cast("JsonObject", json.loads(answer)), usage=usage)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import docker
@@ -16,6 +19,7 @@ from sandbox.contract import Limits, Spec
 from sandbox.docker.daemon import OWNER, SANDBOX, UNTIL, Daemon, owner_label
 from sandbox.docker.image import Image
 from sandbox.docker.profile import profile
+from sandbox.docker.warm_entry import CAPS
 from sandbox.guest.layout import DOOR, HARNESS
 
 UNPRIVILEGED = 65534
@@ -23,8 +27,10 @@ LIBRARY = "/hone/lib"
 _SMALLEST_MEMORY = 6 * 2**20
 """Docker refuses less."""
 _SPARE_PROCESSES = 2
-"""The init and the relay of a run, which are ours."""
+"""The init and the relay of a run, which are ours; a warm container has one more."""
 _LINGER_S = 600
+LIFETIME_S = 1800.0
+"""How long a warm container may serve."""
 _MASKED = (
     "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
     "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/block", "/sys/bus",
@@ -33,9 +39,10 @@ _MASKED = (
 )  # fmt: skip
 """Docker's own list and the rest of /sys; /sys/fs/cgroup stays, where process 1 reads the run's account."""
 _BOOT = (
-    f"import sys; sys.path[len(sys.path):] = ['{LIBRARY}', '{LIBRARY}/sandbox/guest']; "
-    "from sandbox.docker.entry import guarded; guarded()"
+    "import sys; sys.path[len(sys.path):] = ['{0}', '{0}/sandbox/guest']; "
+    "from sandbox.docker.{1} import guarded; guarded()"
 )
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +57,26 @@ class Site:
     """Temporary folder of this sandbox; its name is in the containers' labels."""
     limiter: anyio.CapacityLimiter
     """How many calls to the daemon may wait at once."""
+    is_warm: bool = False
+    """Whether runs of one candidate share containers, one after the other."""
+    is_relayed: bool = False
+    """Whether the door goes over the container's streams instead of a mounted socket."""
 
     @property
     def library(self) -> Path:
         """The guest code as the container sees it."""
         return self.folder / "lib"
+
+    @property
+    def level(self) -> str:
+        """The level of a run here; `+relay` where the door goes over the container's streams."""
+        kind = "docker-warm:L2" if self.is_warm else f"docker:{'L3' if self.daemon.limits_runs else 'L2'}"
+        return f"{kind}:{self.daemon.runtime}{'+relay' if self.is_relayed else ''}"
+
+
+async def call(site: Site, action: Callable[..., T], *args: object) -> T:
+    """Ask the daemon in a thread; never left alone, so that cancelling leaves nothing half made."""
+    return await anyio.to_thread.run_sync(partial(action, *args), limiter=site.limiter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +117,11 @@ def inner_user(daemon: Daemon) -> int:
 def create(site: Site, container: Container, spec: Spec) -> None:
     """Make the container, stopped. Raises what the SDK raises."""
     api = container.api
-    user = inner_user(site.daemon)
+    user = 0 if site.is_warm else inner_user(site.daemon)
     limits = spec.limits
     api.create_container(
         site.image.name,
-        command=[site.image.python, "-I", "-B", "-X", "utf8", "-c", _BOOT],
+        command=[site.image.python, "-I", "-B", "-X", "utf8", "-c", *_boot(site)],
         entrypoint=[],
         name=container.name,
         hostname="hone",
@@ -111,7 +133,7 @@ def create(site: Site, container: Container, spec: Spec) -> None:
         labels={
             OWNER: owner_label(),
             SANDBOX: site.folder.name,
-            UNTIL: str(int(time.time() + limits.wall_s + _LINGER_S)),
+            UNTIL: str(int(time.time() + _longest(site, limits) + _LINGER_S)),
         },
         network_disabled=True,
         host_config={"MaskedPaths": list(_MASKED)}
@@ -119,14 +141,17 @@ def create(site: Site, container: Container, spec: Spec) -> None:
             network_mode="none",
             read_only=True,
             cap_drop=["ALL"],
+            cap_add=sorted(CAPS) if site.is_warm else None,
             security_opt=["no-new-privileges=true", f"seccomp={_profile(site, spec)}"],
             ipc_mode="none",
             init=False,  # the entry is process 1: it reaps, and unlike docker's init it reports raw statuses
             mounts=_mounts(site, container, spec),
-            tmpfs=_writable_places(limits) | dict.fromkeys(site.image.masks, "ro,size=4k,nr_inodes=2,mode=0755"),
+            tmpfs=_writable_places(limits)
+            | _place_of_door(site, spec)
+            | dict.fromkeys(site.image.masks, "ro,size=4k,nr_inodes=2,mode=0755"),
             mem_limit=max(limits.memory_bytes, _SMALLEST_MEMORY),
             memswap_limit=max(limits.memory_bytes, _SMALLEST_MEMORY),
-            pids_limit=limits.pids + _SPARE_PROCESSES,
+            pids_limit=limits.pids + _SPARE_PROCESSES + site.is_warm,
             nano_cpus=10**9,
             ulimits=[Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=1024, hard=1024)],
             log_config=LogConfig(type=LogConfig.types.NONE),
@@ -137,13 +162,32 @@ def create(site: Site, container: Container, spec: Spec) -> None:
     )
 
 
+def _boot(site: Site) -> list[str]:
+    if site.is_warm:
+        return [_BOOT.format(LIBRARY, "warm_entry"), str(LIFETIME_S + _LINGER_S / 2)]
+    return [_BOOT.format(LIBRARY, "entry")]
+
+
+def _longest(site: Site, limits: Limits) -> float:
+    return limits.wall_s + (LIFETIME_S if site.is_warm else 0)
+
+
+def _place_of_door(site: Site, spec: Spec) -> dict[str, str]:
+    """Where process 1 makes the socket itself: room for that one name."""
+    if not site.is_relayed or (spec.socket is None and not site.is_warm):
+        return {}
+    owner = 0 if site.is_warm else inner_user(site.daemon)
+    folder = str(Path(DOOR).parent)
+    return {folder: f"rw,noexec,nosuid,nodev,size=4k,nr_inodes=2,mode=0755,uid={owner},gid={owner}"}
+
+
 def _profile(site: Site, spec: Spec) -> str:
     return profile(site.machine, inet=spec.command is not None)
 
 
 def _mounts(site: Site, container: Container, spec: Spec) -> list[Mount]:
     pairs = [*site.image.binds, (str(site.library), LIBRARY), (str(container.harness), HARNESS)]
-    if spec.socket is not None:
+    if spec.socket is not None and not site.is_relayed:
         # The socket alone and not its folder: other runs' sockets may lie beside it.
         pairs.append((str(spec.socket), DOOR))
     return [Mount(target=place, source=source, type="bind", read_only=True) for source, place in pairs]

@@ -92,7 +92,9 @@ def _describe(api: docker.APIClient, runtime: str | None, address: tuple[tuple[s
     known = info.get("Runtimes") or {}
     if runtime is not None and runtime not in known:
         raise SandboxUnavailable(
-            f"the docker daemon has no runtime {runtime!r}, only {', '.join(sorted(known))}; add it to daemon.json"
+            f"the docker daemon has no runtime {runtime!r}, only {', '.join(sorted(known))}; install it and "
+            f"name it under `runtimes` in /etc/docker/daemon.json (Debian: apt install {runtime}), restart the daemon, "
+            "or leave HONE_DOCKER_RUNTIME unset"
         )
     security = info.get("SecurityOptions") or []
     if not any("seccomp" in option for option in security):

@@ -15,27 +15,26 @@ import resource
 import select
 import signal
 import socket
-import struct
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
+from sandbox.docker.account import Account, account
+from sandbox.docker.shim import FRAME, OVER, Heard, Shim
 from sandbox.guest import door, kernel, relay, run_agent
 from sandbox.guest.layout import DOOR, HARNESS
 from sandbox.guest.seccomp import build_filter
 
 _LENGTH_BYTES = 8
-_FRAME = struct.Struct("!cI")
 _CHUNK = 65536
 _SETUP_FAILED = 70
 _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
 _SPARE_S = 10.0
 """How much later than the host this process ends the run by itself."""
-_GROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +44,8 @@ class Order:
     command: tuple[str, ...] | None
     env: dict[str, str]
     has_door: bool
+    is_relayed: bool
+    """Whether the door is a socket of this process's own, which speaks to the host over the container's streams."""
     cpu_s: int
     wall_s: float
     scratch_bytes: int
@@ -52,12 +53,16 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """What the container's own control group counts."""
+class Maker:
+    """How the agent comes about."""
 
-    cpu_s: float
-    peak_memory_bytes: int | None
-    n_oom_kills: int
+    uid: int | None = None
+    """Whom it becomes; None when this process itself is already unprivileged."""
+    caps: frozenset[int] = frozenset()
+    """What it must give up for good."""
+    fork: Callable[[], int] = os.fork
+    is_warm: bool = False
+    """Whether the door's patches are already in place."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,31 +75,44 @@ class _Run:
     wake: int
     deadline: float
     cpu_limit: float
+    poll: select.poll
+    shim: Shim | None
     raw: int | None = None
     ending: str = ""
 
 
 def main() -> None:
     """Carry out one order; never returns."""
-    try:
-        _become_init()
-        report = _supervise(_read_order())
-    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
-        report = {"error": f"{type(error).__name__}: {error}"}
-    _say(b"r", json.dumps(report).encode())
+    become_init()
+    carry_out(Maker())
     os._exit(0)
 
 
-def _become_init() -> None:
+def carry_out(maker: Maker) -> None:
+    """Read one order, carry it out, report; when another may follow, hear the host out."""
+    heard = Heard()
+    try:
+        report = _supervise(_read_order(), maker, heard)
+    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
+        report = {"error": f"{type(error).__name__}: {error}"}
+    say(b"r", json.dumps(report).encode())
+    if "error" in report:
+        os._exit(1)  # how much of the order has been read is not known
+    while maker.is_warm and all(tag != OVER for tag, _ in heard.feed(_read_some())):
+        pass
+
+
+def become_init() -> None:
+    """Be out of reach of everybody inside."""
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         # A process 1 without handlers cannot be signalled from inside its namespace.
         signal.signal(number, signal.SIG_DFL)
     kernel.set_dumpable(dumpable=False)
 
 
-def _say(tag: bytes, content: bytes) -> None:
+def say(tag: bytes, content: bytes) -> None:
     """Send one frame to the host; if it cannot be reached, the run is over."""
-    view = memoryview(_FRAME.pack(tag, len(content)) + content)
+    view = memoryview(FRAME.pack(tag, len(content)) + content)
     try:
         while view:
             view = view[os.write(1, view) :]
@@ -112,6 +130,11 @@ def _read_exactly(size: int) -> bytes:
     return bytes(parts)
 
 
+def _read_some() -> bytes:
+    chunk = os.read(0, _CHUNK)
+    return chunk or os._exit(1)
+
+
 def _read_order() -> Order:
     header = json.loads(_read_exactly(int.from_bytes(_read_exactly(_LENGTH_BYTES), "big")))
     stdin = _read_exactly(header.pop("n_stdin"))
@@ -119,20 +142,33 @@ def _read_order() -> Order:
     return Order(command=None if command is None else tuple(command), stdin=stdin, **header)
 
 
-def _supervise(order: Order) -> dict[str, object]:
+def _supervise(order: Order, maker: Maker, heard: Heard) -> dict[str, object]:
     """Start the agent, wait for it alone, end everything else, and say what the kernel said."""
-    _start_clock(order.wall_s + _SPARE_S)
+    start_clock(order.wall_s + _SPARE_S)
+    poll = select.poll()
+    shim = Shim(DOOR, poll, say, heard) if order.is_relayed else None
     if order.command is None:
-        door.install()
+        if not maker.is_warm:
+            door.install()
     elif order.has_door:
-        _start_relay()
+        _start_relay(maker)
     modules = run_agent.own_modules()
     before = account()
     wake, told_wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(told_wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    _say(b"h", b"")
-    run, ready = _start_agent(order, modules, wake)
+    say(b"h", b"")
+    agent, pipes, ready = _start_agent(order, modules, maker)
+    deadline = time.monotonic() + order.wall_s + _SPARE_S / 2
+    run = _Run(
+        agent=agent,
+        pipes=pipes,
+        wake=wake,
+        deadline=deadline,
+        cpu_limit=before.cpu_s + order.cpu_s,
+        poll=poll,
+        shim=shim,
+    )
     _watch(run)
     _end_the_rest(run)
     trouble = os.read(ready, _CHUNK)
@@ -143,12 +179,19 @@ def _supervise(order: Order) -> dict[str, object]:
         "status": run.raw,
         "ending": run.ending,
         "cpu_s": after.cpu_s - before.cpu_s,
-        "peak_memory_bytes": after.peak_memory_bytes,
-        "n_oom_kills": after.n_oom_kills,
+        "peak_memory_bytes": _own_peak(before, after, maker),
+        "n_oom_kills": after.n_oom_kills - before.n_oom_kills,
     }
 
 
-def _start_clock(seconds: float) -> None:
+def _own_peak(before: Account, after: Account, maker: Maker) -> int | None:
+    """The container's peak is this run's, unless an earlier run went as high."""
+    if maker.is_warm and before.peak_memory_bytes == after.peak_memory_bytes:
+        return None
+    return after.peak_memory_bytes
+
+
+def start_clock(seconds: float) -> None:
     """End this process, and with it the container, at the latest then, even while it waits to be read."""
     deadline = time.monotonic() + seconds
 
@@ -160,7 +203,7 @@ def _start_clock(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
 
 
-def _start_relay() -> None:
+def _start_relay(maker: Maker) -> None:
     listener = relay.listen()
     if os.fork() == 0:
         try:
@@ -169,6 +212,7 @@ def _start_relay() -> None:
             os.dup2(0, 1)
             os.closerange(4, 1 << 16)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            _become(maker)
             kernel.Filter(build_filter(kernel.MACHINE, inet=True)).install()
             relay.serve(socket.socket(fileno=3), DOOR)
         finally:
@@ -176,7 +220,8 @@ def _start_relay() -> None:
     listener.close()
 
 
-def _start_agent(order: Order, modules: tuple[str, ...], wake: int) -> tuple[_Run, int]:
+def _start_agent(order: Order, modules: tuple[str, ...], maker: Maker) -> tuple[int, dict[int, bytes], int]:
+    """The agent's number, its output pipes with their tags, and where its trouble in starting is told."""
     stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
     view = memoryview(order.stdin)
     while view:
@@ -185,28 +230,28 @@ def _start_agent(order: Order, modules: tuple[str, ...], wake: int) -> tuple[_Ru
     out, out_end = os.pipe2(os.O_CLOEXEC)
     err, err_end = os.pipe2(os.O_CLOEXEC)
     ready, told = os.pipe2(os.O_CLOEXEC)
-    agent = os.fork()
+    if maker.uid is not None:
+        for fd in (stdin, out, err):  # or /dev/stdout could not be opened by its name
+            os.fchown(fd, maker.uid, maker.uid)
+    agent = maker.fork()
     if agent == 0:
-        _agent(order, modules, (stdin, out_end, err_end), told)
+        _agent(order, maker, (modules, (stdin, out_end, err_end), told))
     for fd in (stdin, out_end, err_end, told):
         os.close(fd)
     for fd in (out, err):
         os.set_blocking(fd, False)
-    deadline = time.monotonic() + order.wall_s + _SPARE_S / 2
-    pipes = {out: b"o", err: b"e"}
-    return _Run(agent=agent, pipes=pipes, wake=wake, deadline=deadline, cpu_limit=order.cpu_s), ready
+    return agent, {out: b"o", err: b"e"}, ready
 
 
 def _watch(run: _Run) -> None:
     """Pass output on until the agent, and only the agent, has ended or must be ended."""
-    poll = select.poll()
     for fd in (0, run.wake, *run.pipes):
-        poll.register(fd, select.POLLIN)
+        run.poll.register(fd, select.POLLIN)
     next_check = 0.0
     while run.raw is None and not run.ending:
-        for fd, _ in poll.poll(1000):
+        for fd, _ in run.poll.poll(1000):
             if _attend(run, fd) == 0:
-                poll.unregister(fd)
+                run.poll.unregister(fd)
         now = time.monotonic()
         if now >= run.deadline:
             run.ending = "wall"
@@ -219,12 +264,18 @@ def _watch(run: _Run) -> None:
 def _attend(run: _Run, fd: int) -> int:
     """Deal with one descriptor; 0 when it has nothing more to give."""
     if fd == 0:
-        os._exit(1)  # the host says nothing after the order, so this is the end of the line
-    if fd == run.wake:
+        chunk = os.read(0, _CHUNK)
+        if not chunk or run.shim is None:
+            os._exit(1)  # without a relay the host says nothing after the order: this is the end of the line
+        run.shim.hear(chunk)
+    elif fd == run.wake:
         os.read(run.wake, _CHUNK)
         _reap(run)
-        return -1
-    return _pass_on(run, fd)
+    elif fd in run.pipes:
+        return _pass_on(run, fd)
+    elif run.shim is not None:
+        run.shim.attend(fd)
+    return -1
 
 
 def _pass_on(run: _Run, fd: int) -> int:
@@ -234,7 +285,7 @@ def _pass_on(run: _Run, fd: int) -> int:
     except BlockingIOError:
         return -1
     if chunk:
-        _say(run.pipes[fd], chunk)
+        say(run.pipes[fd], chunk)
     return len(chunk)
 
 
@@ -259,8 +310,19 @@ def _end_the_rest(run: _Run) -> None:
             pass
 
 
-def _agent(order: Order, modules: tuple[str, ...], streams: tuple[int, int, int], told: int) -> NoReturn:
+def _become(maker: Maker) -> None:
+    """Be nobody in particular, for good."""
+    if maker.uid is not None:
+        kernel.drop_bounding_of(maker.caps)
+        os.setgroups([])
+        os.setresgid(maker.uid, maker.uid, maker.uid)
+        os.setresuid(maker.uid, maker.uid, maker.uid)
+        kernel.set_capabilities(frozenset())
+
+
+def _agent(order: Order, maker: Maker, rest: tuple[tuple[str, ...], tuple[int, int, int], int]) -> NoReturn:
     """Become the agent: nothing of the host's or the init's is left in reach when its code starts."""
+    modules, streams, told = rest
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -271,6 +333,7 @@ def _agent(order: Order, modules: tuple[str, ...], streams: tuple[int, int, int]
         os.dup2(told, 3)
         os.set_inheritable(3, False)
         os.closerange(4, 1 << 16)
+        _become(maker)
         kernel.set_dumpable(dumpable=True)
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as knob:
             knob.write("1000")
@@ -312,34 +375,6 @@ def _exec(command: tuple[str, ...], env: dict[str, str]) -> NoReturn:
         message, code = f"{command[0]} cannot be run: {error}", _NOT_EXECUTABLE
     os.write(2, f"hone: {message}\n".encode())
     os._exit(code)
-
-
-def account() -> Account:
-    """Read the container's control group, version 1 or 2; where there is none, what this process has waited for."""
-    try:
-        if (_GROUPS / "cgroup.controllers").exists():
-            peak = _GROUPS / "memory.peak"
-            return Account(
-                cpu_s=_field(_GROUPS / "cpu.stat", "usage_usec") / 1e6,
-                peak_memory_bytes=int(peak.read_text()) if peak.exists() else None,
-                n_oom_kills=_field(_GROUPS / "memory.events", "oom_kill"),
-            )
-        return Account(
-            cpu_s=int((_GROUPS / "cpuacct" / "cpuacct.usage").read_text()) / 1e9,
-            peak_memory_bytes=int((_GROUPS / "memory" / "memory.max_usage_in_bytes").read_text()),
-            n_oom_kills=_field(_GROUPS / "memory" / "memory.oom_control", "oom_kill"),
-        )
-    except (OSError, ValueError):
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return Account(cpu_s=used.ru_utime + used.ru_stime, peak_memory_bytes=None, n_oom_kills=0)
-
-
-def _field(path: Path, key: str) -> int:
-    for line in path.read_text().splitlines():
-        name, _, number = line.partition(" ")
-        if name == key:
-            return int(number)
-    return 0
 
 
 def guarded() -> NoReturn:

@@ -1,4 +1,4 @@
-"""One run in a container of its own, as the host sees it: create, attach, start, watch, bury, judge.
+"""One run in a container, as the host sees it: create, attach, start, watch, bury, judge.
 
 The host believes the run's process 1, which nobody inside can reach, and the daemon. It never waits for the end of
 a stream, and the container is removed before anyone is told how the run ended.
@@ -7,106 +7,107 @@ a stream, and the container is removed before anyone is told how the run ended.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
-import socket
 import stat
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
 
 import anyio
 import docker
+from anyio.streams.memory import MemoryObjectReceiveStream
 
-from sandbox.contract import Kind, Limits, Result, Spec
-from sandbox.docker.container import Container, Site, create, inner_user, remove_harness, write_harness
+from sandbox.contract import Result, Spec
+from sandbox.docker.container import (
+    Container,
+    Site,
+    call,
+    create,
+    inner_user,
+    remove_harness,
+    write_harness,
+)
 from sandbox.docker.daemon import TROUBLES, remove
-from sandbox.docker.wire import Frames, Picture, WireError, encode_order
+from sandbox.docker.line import Line, attach, hang_up
+from sandbox.docker.pump import Pump, frame
+from sandbox.docker.shim import OVER
+from sandbox.docker.watch import Watch, judge
+from sandbox.docker.wire import Picture, WireError, encode_order
 from sandbox.native.payload import UnusableSpecError, check
 
-_START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 90.0
 """From creating to the first word of the entry; long, because a busy machine is no fault of the run."""
 _DEATH_TIMEOUT_S = 30
-_CHUNK = 65536
-T = TypeVar("T")
+_CLEAN_TIMEOUT_S = 20.0
 
 
 class InfraError(Exception):
     """The run could not be carried out, and that is our fault and not the harness's."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Watch:
-    """What is known of a run while it goes on."""
-
-    limits: Limits
-    stdout: Picture
-    stderr: Picture
-    frames: Frames = field(default_factory=Frames)
-    is_up: bool = False
-    is_over: bool = False
-    """Nothing more will come."""
-    ending: Kind | None = None
-    """Why the host ended it, if it did."""
-    note: str = ""
-    report: dict[str, object] = field(default_factory=dict)
-    was_oom_killed: bool = False
-    started: float = field(default_factory=time.monotonic)
-
-    def take(self, chunk: bytes) -> None:
-        """Read what came; nothing is the end of the stream."""
-        if not chunk:
-            self.is_over = True
-        for tag, content in self.frames.feed(chunk):
-            if tag == b"h":
-                self.is_up, self.started = True, time.monotonic()
-            elif tag == b"r":
-                self.report, self.is_over = json.loads(content), True
-            else:
-                picture = self.stdout if tag == b"o" else self.stderr
-                picture.add(chunk=content)
-                self.is_over = self.is_over or picture.is_over
+OURS = (InfraError, UnusableSpecError, WireError, *TROUBLES)
+"""Errors that are no fault of the harness."""
 
 
-async def call(site: Site, action: Callable[..., T], *args: object) -> T:
-    """Ask the daemon in a thread; never left alone, so that cancelling leaves nothing half made."""
-    return await anyio.to_thread.run_sync(partial(action, *args), limiter=site.limiter)
+def new_watch(spec: Spec) -> Watch:
+    """Nothing is known yet."""
+    picture = partial(Picture, limit=spec.limits.output_bytes)
+    return Watch(limits=spec.limits, stdout=picture(), stderr=picture())
 
 
 async def run_one(site: Site, name: str, spec: Spec) -> Result:
-    """Carry out one run. Raises nothing but cancellation, and only when the container is gone."""
+    """Carry out one run in a container of its own. Raises nothing but cancellation, when the container is gone."""
     started = time.monotonic()
-    level = site.daemon.level
-    picture = partial(Picture, limit=spec.limits.output_bytes)
-    watch = _Watch(limits=spec.limits, stdout=picture(), stderr=picture())
+    watch = new_watch(spec)
     try:
-        check(spec)
-        if spec.socket is not None:
-            _open_door(site, spec)
+        examine(site, spec)
         await _carry_out_and_bury(site, name, spec, watch)
-    except (InfraError, UnusableSpecError, WireError, *TROUBLES) as error:
-        if not _is_oom_at_start(error):
-            return Result(kind="infra", status=None, level=level, wall_s=time.monotonic() - started, note=_words(error))
+    except OURS as error:
+        if not is_oom_at_start(error):
+            return infra(site, error, started)
         watch.was_oom_killed = True
-    return _judge(watch, level)
+    return judge(watch, site.level)
 
 
-async def _carry_out_and_bury(site: Site, name: str, spec: Spec, watch: _Watch) -> None:
-    container = Container(
+def infra(site: Site, error: BaseException, started: float) -> Result:
+    """The result when it is our fault."""
+    return Result(kind="infra", status=None, level=site.level, wall_s=time.monotonic() - started, note=_words(error))
+
+
+async def _carry_out_and_bury(site: Site, name: str, spec: Spec, watch: Watch) -> None:
+    container = await new_container(site, name)
+    try:
+        line = await start(site, container, spec)
+        try:
+            await talk(site, line, spec, watch)
+            await note_peak(site, container, watch)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await call(site, hang_up, line)
+    finally:
+        await bury(site, container, watch)
+
+
+async def new_container(site: Site, name: str) -> Container:
+    """A name, a folder and a line to the daemon; nothing is made yet."""
+    return Container(
         name=f"{site.folder.name}-{name}",
         api=await call(site, site.daemon.line),
         harness=site.folder / "runs" / name / "harness",
     )
+
+
+async def start(site: Site, container: Container, spec: Spec) -> Line:
+    """Make and start the container, attached; on failure, the caller buries it."""
+    await call(site, write_harness, container, spec)
+    await call(site, create, site, container, spec)
+    line = await attach(site, container)
     try:
-        await _carry_out(site, container, spec, watch)
-    finally:
-        try:
-            await _bury(site, container, watch)
-        finally:
-            container.api.close()
+        await call(site, container.api.start, container.name)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await call(site, hang_up, line)
+        raise
+    return line
 
 
 def _words(error: BaseException) -> str:
@@ -114,97 +115,109 @@ def _words(error: BaseException) -> str:
     return f"docker: {explanation}" if explanation else str(error) or type(error).__name__
 
 
-def _is_oom_at_start(error: BaseException) -> bool:
+def is_oom_at_start(error: BaseException) -> bool:
     """The daemon's words when the limit is too small for even the first process."""
     return isinstance(error, docker.errors.APIError) and "oom-killed" in _words(error).lower()
 
 
-def _open_door(site: Site, spec: Spec) -> None:
-    """Let the run's user connect to the gateway's socket."""
-    assert spec.socket is not None
+def examine(site: Site, spec: Spec) -> None:
+    """Refuse what cannot be run, and let the run's user connect to the gateway's socket."""
+    check(spec)
+    if spec.socket is None:
+        return
     try:
         if not stat.S_ISSOCK(spec.socket.stat().st_mode):
             raise InfraError(f"gateway socket {spec.socket} is no socket")
-        if os.geteuid() == 0 and not site.daemon.is_rootless:
+        if os.geteuid() == 0 and not site.daemon.is_rootless and not site.is_relayed:
             os.chown(spec.socket, inner_user(site.daemon), -1)
             spec.socket.chmod(0o700)
     except OSError as error:
         raise InfraError(f"gateway socket {spec.socket} cannot be opened to the run: {error}") from error
 
 
-async def _carry_out(site: Site, container: Container, spec: Spec, watch: _Watch) -> None:
-    api = container.api
-    await call(site, write_harness, container, spec)
-    await call(site, create, site, container, spec)
-    streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-    attached = await call(site, partial(api.attach_socket, container.name, params=streams))
-    line = _raw_socket(attached)
+async def talk(site: Site, line: Line, spec: Spec, watch: Watch) -> None:
+    """Give the order, carry the door's connections, and listen until it is over; raises what `OURS` holds."""
+    trouble: BaseException | None = None
+    outbox, waiting = anyio.create_memory_object_stream[bytes](16)
+    async with anyio.create_task_group() as sending:
+        sending.start_soon(_send_all, line, waiting)
+        try:
+            async with anyio.create_task_group() as pumping:
+                if site.is_relayed and spec.socket is not None:
+                    watch.pump = Pump(spec.socket, outbox, pumping)
+                await outbox.send(encode_order(spec, prefix=site.image.prefix, is_relayed=watch.pump is not None))
+                trouble = await _listen(line, spec, watch)
+                pumping.cancel_scope.cancel()
+            if site.is_warm and isinstance(watch.report.get("status"), int):
+                await outbox.send(frame(OVER))
+                trouble = await await_state(line, watch, _CLEAN_TIMEOUT_S)
+        finally:
+            outbox.close()
+            sending.cancel_scope.cancel()
+    if trouble is not None:
+        raise trouble
+
+
+async def _send_all(line: Line, waiting: MemoryObjectReceiveStream[bytes]) -> None:
+    """Frame after frame, each of them whole."""
+    with waiting:
+        async for content in waiting:
+            await line.send(content)
+
+
+async def _listen(line: Line, spec: Spec, watch: Watch) -> BaseException | None:
+    """Follow the run to its end; what went wrong on our side is given back, since a task group would wrap it."""
     try:
-        line.setblocking(False)
-        with anyio.move_on_after(_START_TIMEOUT_S):
-            await call(site, api.start, container.name)
-            await _send(line, encode_order(spec, prefix=site.image.prefix))
+        with anyio.move_on_after(START_TIMEOUT_S):
             while not watch.is_up and not watch.is_over:
-                await _receive(line, watch)
+                watch.take(await line.receive())
         if not watch.is_up and not watch.is_over:
-            raise InfraError(f"the container did not start the run within {_START_TIMEOUT_S:.0f} s")
+            return InfraError(f"the container did not start the run within {START_TIMEOUT_S:.0f} s")
         with anyio.move_on_after(spec.limits.wall_s) as wall:
             while not watch.is_over:
-                await _receive(line, watch)
+                watch.take(await line.receive())
         if wall.cancelled_caught:
             watch.ending, watch.note = "timeout", f"wall clock of {spec.limits.wall_s:g} s"
-    finally:
-        with anyio.CancelScope(shield=True):
-            await call(site, _hang_up, attached, line)
+    except (WireError, OSError) as error:
+        return error
+    return None
 
 
-def _raw_socket(attached: Any) -> socket.socket:
-    line = attached if isinstance(attached, socket.socket) else attached._sock  # noqa: SLF001 - the SDK has no other way
-    assert isinstance(line, socket.socket)
-    return line
-
-
-def _hang_up(attached: Any, line: socket.socket) -> None:
-    """Close the connection and the response that holds it; to the run this is the end of the line."""
-    response = getattr(attached, "_response", None)
-    if response is not None:
-        response.close()
-    line.close()
-
-
-async def _send(line: socket.socket, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        try:
-            view = view[line.send(view) :]
-        except BlockingIOError:
-            await anyio.wait_writable(line)
-        except (BrokenPipeError, ConnectionResetError):
-            return  # it has ended already; what it said tells why
-
-
-async def _receive(line: socket.socket, watch: _Watch) -> None:
-    await anyio.wait_readable(line)
+async def await_state(line: Line, watch: Watch, within_s: float) -> BaseException | None:
+    """Wait until a warm container has said whether it is ready for a run, or has ended."""
     try:
-        watch.take(line.recv(_CHUNK))
-    except BlockingIOError:
-        return
-    except ConnectionResetError:
-        watch.take(b"")
+        with anyio.move_on_after(within_s):
+            while watch.state is None:
+                chunk = await line.receive()
+                watch.take(chunk)
+                if not chunk:
+                    break
+    except (WireError, OSError) as error:
+        return error
+    return None
 
 
-async def _bury(site: Site, container: Container, watch: _Watch) -> None:
+async def note_peak(site: Site, container: Container, watch: Watch) -> None:
+    """Ask for the peak of a run that will tell nothing more, while its container still runs."""
+    if watch.ending == "timeout" and not watch.report:
+        watch.report["peak_memory_bytes"] = await call(site, _peak_memory, container)
+
+
+async def bury(site: Site, container: Container, watch: Watch) -> None:
     """Make sure that everything is dead, whatever happened, before anyone is told."""
     with anyio.CancelScope(shield=True):
         try:
             if watch.is_over and not watch.report:
                 watch.was_oom_killed = await call(site, _died_of_memory, container, watch)
         finally:
-            await call(site, remove, container.api, container.name)
-            await call(site, remove_harness, container)
+            try:
+                await call(site, remove, container.api, container.name)
+                await call(site, remove_harness, container)
+            finally:
+                container.api.close()
 
 
-def _died_of_memory(container: Container, watch: _Watch) -> bool:
+def _died_of_memory(container: Container, watch: Watch) -> bool:
     """Ask the daemon, once the container has ended; only the daemon knows why process 1 died."""
     if watch.stdout.is_over or watch.stderr.is_over:
         return False
@@ -215,45 +228,10 @@ def _died_of_memory(container: Container, watch: _Watch) -> bool:
     return False
 
 
-def _judge(watch: _Watch, level: str) -> Result:
-    kind, status, note = _ending(watch)
-    cpu_s, peak = watch.report.get("cpu_s"), watch.report.get("peak_memory_bytes")
-    return Result(
-        kind=kind,
-        status=status,
-        level=level,
-        stdout=watch.stdout.output(),
-        stderr=watch.stderr.output(),
-        peak_memory_bytes=peak if isinstance(peak, int) else None,
-        cpu_s=float(cpu_s) if isinstance(cpu_s, float | int) else 0.0,
-        wall_s=time.monotonic() - watch.started,
-        note=note,
-    )
-
-
-def _ending(watch: _Watch) -> tuple[Kind, int | None, str]:
-    if watch.stdout.is_over or watch.stderr.is_over:
-        return "output_limit", None, f"more than {watch.limits.output_bytes} bytes on one stream"
-    if watch.ending is not None:
-        return watch.ending, None, watch.note
-    if watch.report.get("ending"):
-        limits = {"cpu": f"CPU limit of {watch.limits.cpu_s:g} s", "wall": f"wall clock of {watch.limits.wall_s:g} s"}
-        return "timeout", None, limits[str(watch.report["ending"])]
-    raw = watch.report.get("status")
-    if isinstance(raw, int):
-        return _by_status(raw, bool(watch.report.get("n_oom_kills")), watch.limits)
-    if watch.was_oom_killed:
-        return "oom", None, "the whole run was killed for memory"
-    said = watch.frames.complaint.decode("utf-8", "replace").strip()
-    return "infra", None, str(watch.report.get("error", f"the container ended without a report. {said}".strip()))
-
-
-def _by_status(raw: int, was_oom: bool, limits: Limits) -> tuple[Kind, int | None, str]:  # noqa: FBT001 - one caller
-    note = "a child process was killed for memory" if was_oom else ""
-    if os.WIFEXITED(raw):
-        return ("ok" if os.WEXITSTATUS(raw) == 0 else "nonzero"), raw, note
-    if os.WTERMSIG(raw) == signal.SIGKILL and was_oom:
-        return "oom", raw, f"memory limit of {limits.memory_bytes} bytes"
-    if os.WTERMSIG(raw) == signal.SIGXCPU:
-        return "timeout", raw, f"CPU limit of {limits.cpu_s:g} s"
-    return "signal", raw, note
+def _peak_memory(container: Container) -> int | None:
+    """The daemon's account of a container that is about to be killed; None where its kernel keeps no peak."""
+    with contextlib.suppress(*TROUBLES):
+        memory = container.api.stats(container.name, stream=False, one_shot=True).get("memory_stats", {})
+        peak = memory.get("max_usage")
+        return peak if isinstance(peak, int) else None
+    return None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sandbox.contract import Output, Spec
+from sandbox.docker.shim import CREDIT, DATA, END, OPEN, RESET
 from sandbox.native.payload import base_env
 
 _END_BYTES = 16 * 1024
@@ -17,6 +18,8 @@ _INNER = struct.Struct("!cI")
 _STDOUT = 1
 _MAX_INNER = 2**20
 _MAX_COMPLAINT = 4000
+_TAGS = frozenset({b"h", b"o", b"e", b"r", b"k", OPEN, DATA, END, RESET, CREDIT})
+"""It is up; output; error output; the report; a warm container's state; and the door's connections."""
 
 
 class WireError(Exception):
@@ -72,7 +75,7 @@ class Frames:
                 self.complaint = (self.complaint + content)[-_MAX_COMPLAINT:]
         while len(self._inner) >= _INNER.size:
             tag, size = _INNER.unpack_from(self._inner)
-            if tag not in {b"h", b"o", b"e", b"r"} or size > _MAX_INNER:
+            if tag not in _TAGS or size > _MAX_INNER:
                 raise WireError(f"the container sent {bytes(self._inner[:40])!r} where a frame should begin")
             if len(self._inner) < _INNER.size + size:
                 break
@@ -81,13 +84,14 @@ class Frames:
             yield tag, content
 
 
-def encode_order(spec: Spec, *, prefix: str) -> bytes:
+def encode_order(spec: Spec, *, prefix: str, is_relayed: bool = False) -> bytes:
     """The order as `sandbox.docker.entry` reads it."""
     header = json.dumps(
         {
             "command": spec.command,
             "env": base_env(prefix) | dict(spec.env),
             "has_door": spec.socket is not None,
+            "is_relayed": is_relayed,
             "cpu_s": max(1, math.ceil(spec.limits.cpu_s)),
             "wall_s": spec.limits.wall_s,
             "scratch_bytes": spec.limits.scratch_bytes,

@@ -1,6 +1,9 @@
 # ruff: noqa: S108, S606, PTH103, PTH120 - paths of the sandbox itself, one system call each
 """One contained run, as its trusted init sees it: close every door, start the agent, report how it ended.
 
+All that does not depend on what is run happens before the order comes, so that a run can be made ready ahead. A
+room and its processes serve one order and then end.
+
 The init is process 1 of the run's own process namespace. It keeps capabilities in the sandbox's user namespace and
 nothing else, cannot be looked into, and is the only one that talks to the host about the run. The agent is its
 child, without capabilities and under a seccomp filter; when the init ends, the kernel ends all that is left.
@@ -8,6 +11,7 @@ child, without capabilities and under a seccomp filter; when the init ends, the 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -29,6 +33,8 @@ _NOT_EXECUTABLE = 126
 _PAGE = 4096
 _MIB = 2**20
 _LENGTH_BYTES = 8
+_N_ORDER_FDS = 2
+"""Payload and stdin."""
 _signal = importlib.import_module("_signal")
 """The kernel's view of signals, without the enums that `signal` wraps around each call."""
 _HANDLED = tuple(int(number) for number in (signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ))
@@ -39,10 +45,20 @@ class Streams:
     """Descriptors that came with the request."""
 
     status: int
-    payload: int
-    stdin: int
     stdout: int
     stderr: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How much a run may use; known before what it runs, so that a room can be ready ahead of its order."""
+
+    cpu_s: int
+    data_bytes: int | None
+    """Memory limit per process; None where a control group accounts for the whole run."""
+    n_processes: int | None
+    scratch_bytes: int
+    scratch_inodes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +69,6 @@ class Order:
     command: tuple[str, ...] | None
     env: dict[str, str]
     door: str | None
-    cpu_s: int
-    data_bytes: int | None
-    """Memory limit per process; None where a control group accounts for the whole run."""
-    n_processes: int | None
-    scratch_bytes: int
-    scratch_inodes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +100,7 @@ def read_order(fd: int) -> Order:
     return Order(files=tuple(files), command=None if command is None else tuple(command), **header)
 
 
-def run_cell(streams: Streams, warm: Warm) -> NoReturn:
+def run_cell(room: Room, streams: Streams, warm: Warm) -> NoReturn:
     """Become the init of a new run; never returns."""
     _become_init()
     status = socket.socket(fileno=streams.status)
@@ -99,7 +109,6 @@ def run_cell(streams: Streams, warm: Warm) -> NoReturn:
         status.send(b"hello")
         if status.recv(16) != b"go":
             os._exit(1)
-        order = read_order(streams.payload)
         kernel.unshare(
             kernel.CLONE_NEWNS
             | kernel.CLONE_NEWNET
@@ -107,8 +116,8 @@ def run_cell(streams: Streams, warm: Warm) -> NoReturn:
             | kernel.CLONE_NEWUTS
             | kernel.CLONE_NEWCGROUP
         )
-        _furnish(order)
-        report = _supervise(order, streams, warm)
+        _furnish(room)
+        report = _supervise(room, status, streams, warm)
     except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
         report = {"error": f"{type(error).__name__}: {error}"}
     status.send(json.dumps(report).encode())
@@ -125,21 +134,24 @@ def _become_init() -> None:
     kernel.set_dumpable(dumpable=False)
 
 
-def _furnish(order: Order) -> None:
-    """Private writable places of limited size, a fresh /proc, the harness and the door; all else is read-only."""
-    flags = kernel.MS_NOSUID | kernel.MS_NODEV
-    room = f"size={order.scratch_bytes},nr_inodes={order.scratch_inodes}"
+def _furnish(room: Room) -> None:
+    """Private writable places of limited size and a fresh /proc; all else is read-only."""
+    size = f"size={room.scratch_bytes},nr_inodes={room.scratch_inodes}"
     for place, mode in (("/scratch", "0700"), ("/tmp", "1777"), ("/dev/shm", "1777")):
-        kernel.mount("tmpfs", place, "tmpfs", flags, f"{room},mode={mode}")
+        kernel.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"{size},mode={mode}")
     _mount_proc()
+
+
+def _let_in(order: Order) -> None:
+    """The harness and the door, both read-only, and no way to another run's door."""
     _write_harness(order)
     if order.door is not None:
+        flags = kernel.MS_NOSUID | kernel.MS_NODEV
         kernel.mount("tmpfs", "/run/hone", "tmpfs", flags, "size=4k,nr_inodes=4,mode=0755")
         os.close(os.open(DOOR, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         kernel.mount(f"{DOORS}/{order.door}", DOOR, flags=kernel.MS_BIND)
         kernel.set_attributes("/run/hone", kernel.ATTR_RDONLY)
     kernel.unmount(DOORS)
-    os.chdir(HARNESS)
     if order.command is not None:
         kernel.loopback_up()
 
@@ -170,25 +182,41 @@ def _write_harness(order: Order) -> None:
     kernel.set_attributes(HARNESS, kernel.ATTR_RDONLY)
 
 
-def _supervise(order: Order, streams: Streams, warm: Warm) -> dict[str, object]:
-    """Start the agent, wait for it alone, end everything else, and say what the kernel said."""
-    if order.command is not None and order.door is not None:
-        _start_relay(order, warm.tcp_filter)
-    ready, told = os.pipe2(os.O_CLOEXEC)
+def _supervise(room: Room, status: socket.socket, streams: Streams, warm: Warm) -> dict[str, object]:
+    """Have an agent ready, pass it its order, wait for it alone, end everything else, say what the kernel said."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     agent = warm.fork()
     if agent == 0:
-        os.close(ready)
-        _agent(order, streams, warm, told)
-    for fd in (told, streams.payload, streams.stdin, streams.stdout, streams.stderr):
-        os.close(fd)
-    trouble = os.read(ready, _PAGE)
-    os.close(ready)
+        _agent(room, streams, warm, theirs.fileno())
+    theirs.close()
+    os.close(streams.stdout)
+    os.close(streams.stderr)
+    trouble = _pass_on(room, status, ours, warm)
     raw = _wait_for(agent)
     _end_the_rest()
     if trouble:
         return {"error": trouble.decode("utf-8", "replace")}
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {"status": raw, "cpu_s": used.ru_utime + used.ru_stime}
+
+
+def _pass_on(room: Room, status: socket.socket, agent: socket.socket, warm: Warm) -> bytes:
+    """Wait for the order, make its place, hand it to the agent; returns what kept the agent from starting."""
+    _, fds, _, _ = socket.recv_fds(status, 16, _N_ORDER_FDS)
+    if len(fds) != _N_ORDER_FDS:
+        os._exit(1)  # the host has gone away, or has no use for this run
+    order = read_order(fds[0])
+    _let_in(order)
+    if order.command is not None and order.door is not None:
+        _start_relay(room, warm.tcp_filter)
+    trouble = b""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may be dead already, for want of memory
+        socket.send_fds(agent, [b"order"], fds)
+        for fd in fds:
+            os.close(fd)
+        trouble = agent.recv(_PAGE)
+    agent.close()
+    return trouble
 
 
 def _wait_for(agent: int) -> int:
@@ -207,26 +235,27 @@ def _end_the_rest() -> None:
         return
 
 
-def _start_relay(order: Order, program: kernel.Filter) -> None:
+def _start_relay(room: Room, program: kernel.Filter) -> None:
     listener = relay.listen()
     if os.fork() == 0:
         try:
             os.dup2(listener.detach(), 3)
             os.closerange(4, 1 << 16)
-            _drop(order, program)
+            _drop(room)
+            program.install()
             relay.serve(socket.socket(fileno=3), DOOR)
         finally:
             os._exit(1)
     listener.close()
 
 
-def _agent(order: Order, streams: Streams, warm: Warm, told: int) -> NoReturn:
+def _agent(room: Room, streams: Streams, warm: Warm, init: int) -> NoReturn:
     """Become the agent: nothing of the host's or the init's is left in reach when its code starts."""
     try:
         os.setpgid(0, 0)
-        for place, fd in enumerate((streams.stdin, streams.stdout, streams.stderr)):
-            os.dup2(fd, place)
-        os.dup2(told, 3)
+        os.dup2(streams.stdout, 1)
+        os.dup2(streams.stderr, 2)
+        os.dup2(init, 3)
         os.set_inheritable(3, False)
         os.closerange(4, 1 << 16)
         # Dumpable only gives back /proc/self; the adjustment makes the agent, not its init, pay for memory.
@@ -235,9 +264,11 @@ def _agent(order: Order, streams: Streams, warm: Warm, told: int) -> NoReturn:
         os.write(knob, b"1000")
         os.close(knob)
         kernel.set_attributes("/proc", kernel.ATTR_RDONLY)
-        _drop(order, warm.filter if order.command is None else warm.tcp_filter)
+        _drop(room)
+        order = _await_order()
+        (warm.filter if order.command is None else warm.tcp_filter).install()
     except OSError as error:
-        os.write(told, str(error).encode())
+        os.write(3, str(error).encode())
         os._exit(_SETUP_FAILED)
     if order.command is None:
         os.close(3)
@@ -245,19 +276,32 @@ def _agent(order: Order, streams: Streams, warm: Warm, told: int) -> NoReturn:
     _exec(order.command, order.env)
 
 
-def _drop(order: Order, program: kernel.Filter) -> None:
-    """Limits, then no capabilities, then the filter; none of it can be taken back."""
+def _await_order() -> Order:
+    """What the init passes on over descriptor 3; afterwards stdin is the run's and nothing above 3 is open."""
+    init = socket.socket(fileno=3)
+    _, fds, _, _ = socket.recv_fds(init, 16, _N_ORDER_FDS)
+    init.detach()
+    payload, stdin = fds
+    os.dup2(stdin, 0)
+    order = read_order(payload)
+    os.closerange(4, 1 << 16)
+    os.chdir(HARNESS)
+    return order
+
+
+def _drop(room: Room) -> None:
+    """Limits, then no capabilities and no way to new ones; none of it can be taken back."""
     limits: list[tuple[int, int, int]] = [
-        (resource.RLIMIT_CPU, order.cpu_s, order.cpu_s + 1),
-        (resource.RLIMIT_FSIZE, order.scratch_bytes, order.scratch_bytes),
+        (resource.RLIMIT_CPU, room.cpu_s, room.cpu_s + 1),
+        (resource.RLIMIT_FSIZE, room.scratch_bytes, room.scratch_bytes),
         (resource.RLIMIT_NOFILE, 1024, 1024),
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_MEMLOCK, 65536, 65536),
     ]
-    if order.data_bytes is not None:
-        limits.append((resource.RLIMIT_DATA, order.data_bytes, order.data_bytes))
-    if order.n_processes is not None:
-        limits.append((resource.RLIMIT_NPROC, order.n_processes, order.n_processes))
+    if room.data_bytes is not None:
+        limits.append((resource.RLIMIT_DATA, room.data_bytes, room.data_bytes))
+    if room.n_processes is not None:
+        limits.append((resource.RLIMIT_NPROC, room.n_processes, room.n_processes))
     for which, soft, hard in limits:
         _, ceiling = resource.getrlimit(which)
         top = ceiling if ceiling != resource.RLIM_INFINITY else hard
@@ -265,7 +309,6 @@ def _drop(order: Order, program: kernel.Filter) -> None:
     kernel.drop_bounding_of(SERVER_CAPS)
     kernel.set_capabilities(frozenset())
     kernel.no_new_privileges()
-    program.install()
 
 
 def _exec(command: tuple[str, ...], env: dict[str, str]) -> NoReturn:

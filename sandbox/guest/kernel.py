@@ -11,6 +11,7 @@ import os
 import platform
 import socket
 import struct
+from pathlib import Path
 from typing import NoReturn
 
 CLONE_NEWNS = 0x00020000
@@ -65,6 +66,8 @@ _EINVAL = 22
 _ENOSYS = 38
 _EDQUOT = 122
 _KEYCTL_JOIN_SESSION_KEYRING = 1
+_HUGE = 2 * 2**20
+_MADV_COLLAPSE = 25
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # Declared once: a fresh fork makes these calls, where every object that is touched costs the copy of a page.
@@ -97,6 +100,21 @@ def fork() -> int:
     if pid < 0:
         _refused("fork")
     return pid
+
+
+def gather_memory() -> None:
+    """Put this process's anonymous memory on huge pages where it can be.
+
+    A fork then copies one entry where it copied 512, and so does the end of the child; a page that the child
+    writes is still copied alone. Advice only: a kernel that knows it not, or has no huge page free, changes nothing.
+    """
+    for text in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        line = text.split()
+        if line[1] == "rw-p" and (len(line) == 5 or line[5] == "[heap]"):
+            start, end = (int(bound, 16) for bound in line[0].split("-"))
+            start, end = -(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE
+            if start < end:
+                _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
 
 
 def unshare(flags: int) -> None:

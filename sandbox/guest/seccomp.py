@@ -20,19 +20,20 @@ _RET = 0x06
 _ALLOW = 0x7FFF0000
 _KILL_PROCESS = 0x80000000
 _ERRNO = 0x00050000
-_EPERM = 1
-_EACCES = 13
-_ENOSYS = 38
+EPERM = 1
+EACCES = 13
+ENOSYS = 38
 
 _OFFSET_NUMBER = 0
 _OFFSET_ARCH = 4
 
-_AF_UNIX = 1
-_INET_FAMILIES = (2, 10)
-_SOCK_STREAM = 1
-_IPPROTO_TCP = 6
-_CLONE_NEW_ANY = 0x7E020000
-_TERMINAL_INJECTION = (0x5412, 0x541C)
+AF_UNIX = 1
+INET_FAMILIES = (2, 10)
+SOCK_STREAM = 1
+SOCK_TYPE_MASK = 0xF
+IPPROTO_TCP = 6
+CLONE_NEW_ANY = 0x7E020000
+TERMINAL_INJECTION = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX type into a terminal as if a person did."""
 _NEWEST_KNOWN = 462
 
@@ -129,43 +130,43 @@ def _when(number: int, body: list[_Op]) -> list[_Op]:
 def _clone_rule() -> list[_Op]:
     return [
         _argument(0),
-        _Op(code=_JSET, value=_CLONE_NEW_ANY, if_false=1),
-        _refuse(_EPERM),
+        _Op(code=_JSET, value=CLONE_NEW_ANY, if_false=1),
+        _refuse(EPERM),
         _give(_ALLOW),
     ]
 
 
 def _socket_rule(*, inet: bool) -> list[_Op]:
     """AF_UNIX always; with `inet` also TCP, which reaches nothing but the private loopback."""
-    rule = [_argument(0), _Op(code=_JEQ, value=_AF_UNIX, if_false=1), _give(_ALLOW)]
+    rule = [_argument(0), _Op(code=_JEQ, value=AF_UNIX, if_false=1), _give(_ALLOW)]
     if not inet:
-        return [*rule, _refuse(_EACCES)]
-    first, second = _INET_FAMILIES
+        return [*rule, _refuse(EACCES)]
+    first, second = INET_FAMILIES
     return [
         *rule,
         _Op(code=_JEQ, value=first, if_true=2),
         _Op(code=_JEQ, value=second, if_true=1),
-        _refuse(_EACCES),
+        _refuse(EACCES),
         _argument(1),
-        _Op(code=_AND, value=0xF),
-        *_unless_equal(_SOCK_STREAM, _EACCES),
+        _Op(code=_AND, value=SOCK_TYPE_MASK),
+        *_unless_equal(SOCK_STREAM, EACCES),
         _argument(2),
         _Op(code=_JEQ, value=0, if_true=2),
-        *_unless_equal(_IPPROTO_TCP, _EACCES),
+        *_unless_equal(IPPROTO_TCP, EACCES),
         _give(_ALLOW),
     ]
 
 
 def _ioctl_rule() -> list[_Op]:
     rule = [_argument(1)]
-    for request in _TERMINAL_INJECTION:
-        rule += [_Op(code=_JEQ, value=request, if_false=1), _refuse(_EPERM)]
+    for request in TERMINAL_INJECTION:
+        rule += [_Op(code=_JEQ, value=request, if_false=1), _refuse(EPERM)]
     return [*rule, _give(_ALLOW)]
 
 
 def _prlimit_rule() -> list[_Op]:
     """Only a process's own limits: another's would let an agent starve the trusted init of its rollout."""
-    return [_argument(0), *_unless_equal(0, _EPERM), _give(_ALLOW)]
+    return [_argument(0), *_unless_equal(0, EPERM), _give(_ALLOW)]
 
 
 def build_filter(machine: str, *, inet: bool) -> bytes:
@@ -178,8 +179,8 @@ def build_filter(machine: str, *, inet: bool) -> bytes:
         _Op(code=_LD_WORD, value=_OFFSET_NUMBER),
         # One comparison covers calls newer than the list and the x32 numbers of x86_64.
         _Op(code=_JGT, value=target.newest_known, if_false=1),
-        _refuse(_ENOSYS),
-        *_when(target.clone3, [_refuse(_ENOSYS)]),  # its flags are behind a pointer; libc falls back to clone
+        _refuse(ENOSYS),
+        *_when(target.clone3, [_refuse(ENOSYS)]),  # its flags are behind a pointer; libc falls back to clone
         *_when(target.clone, _clone_rule()),
         *_when(target.socket, _socket_rule(inet=inet)),
         *_when(target.socketpair, _socket_rule(inet=False)),
@@ -187,6 +188,6 @@ def build_filter(machine: str, *, inet: bool) -> bytes:
         *_when(target.prlimit, _prlimit_rule()),
     ]
     for number in sorted(target.refused.values()):
-        program += _when(number, [_refuse(_EPERM)])
+        program += _when(number, [_refuse(EPERM)])
     program.append(_give(_ALLOW))
     return b"".join(op.pack() for op in program)

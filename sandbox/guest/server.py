@@ -1,12 +1,12 @@
 """The warm server: imports and exercises the SDKs once, then forks one contained child per run.
 
-It is process 1 of the sandbox, reachable only through the socket it inherited. A request is one message with five
-descriptors: status socket, payload, stdin, stdout, stderr. The socket's end is the server's end.
+It is process 1 of the sandbox, reachable only through the socket it inherited. A request is one message, the
+room that the run gets, with three descriptors: status socket, stdout, stderr. What is to be run comes later, over the
+status socket. The control socket's end is the server's end.
 """
 
 from __future__ import annotations
 
-import array
 import gc
 import json
 import os
@@ -17,12 +17,13 @@ import sys
 import threading
 
 from sandbox.guest import kernel, warm
-from sandbox.guest.cell import Streams, Warm, guarded, run_cell
+from sandbox.guest.cell import Room, Streams, Warm, guarded, run_cell
 from sandbox.guest.layout import BASE_ENV, CONTROL_FD, HARNESS
 from sandbox.guest.run_agent import own_modules
 from sandbox.guest.seccomp import build_filter
 
-_N_DESCRIPTORS = 5
+_N_DESCRIPTORS = 3
+_MAX_REQUEST = 4096
 
 
 def main() -> None:
@@ -41,6 +42,8 @@ def main() -> None:
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     gc.collect()
     gc.freeze()
+    warm.fill_gaps()
+    kernel.gather_memory()
     control.send(json.dumps({"warmed": warmed}).encode())
     _serve(control, ready)
 
@@ -70,7 +73,7 @@ def _serve(control: socket.socket, ready: Warm) -> None:
                 received = _receive(control)
                 if received is None:
                     return
-                _start(received, own_pids, ready)
+                _start(*received, own_pids, ready)
 
 
 def _reap() -> None:
@@ -81,19 +84,15 @@ def _reap() -> None:
         return
 
 
-def _receive(control: socket.socket) -> Streams | None:
-    size = array.array("i").itemsize
-    message, ancillary, _, _ = control.recvmsg(16, socket.CMSG_SPACE(_N_DESCRIPTORS * size))
+def _receive(control: socket.socket) -> tuple[Room, Streams] | None:
+    message, fds, _, _ = socket.recv_fds(control, _MAX_REQUEST, _N_DESCRIPTORS)
     if not message:
         return None
-    fds = array.array("i")
-    for _, _, raw in ancillary:
-        fds.frombytes(raw[: len(raw) - len(raw) % size])
-    status, payload, stdin, stdout, stderr = fds
-    return Streams(status=status, payload=payload, stdin=stdin, stdout=stdout, stderr=stderr)
+    status, stdout, stderr = fds
+    return Room(**json.loads(message)), Streams(status=status, stdout=stdout, stderr=stderr)
 
 
-def _start(streams: Streams, own_pids: int, ready: Warm) -> None:
+def _start(room: Room, streams: Streams, own_pids: int, ready: Warm) -> None:
     """Fork the run's init into a new process namespace; the server itself stays in its own."""
     try:
         kernel.unshare(kernel.CLONE_NEWPID)
@@ -102,7 +101,7 @@ def _start(streams: Streams, own_pids: int, ready: Warm) -> None:
         os.write(streams.status, json.dumps({"error": f"the warm server cannot fork: {error}"}).encode())
         child = -1
     if child == 0:
-        guarded(lambda: run_cell(streams, ready))
+        guarded(lambda: run_cell(room, streams, ready))
     kernel.setns(own_pids, kernel.CLONE_NEWPID)
-    for fd in (streams.status, streams.payload, streams.stdin, streams.stdout, streams.stderr):
+    for fd in (streams.status, streams.stdout, streams.stderr):
         os.close(fd)

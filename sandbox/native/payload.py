@@ -45,20 +45,27 @@ def check(spec: Spec) -> None:
         raise UnusableSpecError(f"{spec.command!r} is not a command")
 
 
-def encode(spec: Spec, *, prefix: str, door: str | None, per_process: PerProcess) -> int:
+def encode_room(limits: Limits, per_process: PerProcess) -> bytes:
+    """What the warm server must know to make a room; see `sandbox.guest.cell.Room`."""
+    return json.dumps(
+        {
+            "cpu_s": max(1, math.ceil(limits.cpu_s)),
+            "data_bytes": per_process.data_bytes,
+            "n_processes": per_process.n_processes,
+            "scratch_bytes": limits.scratch_bytes,
+            "scratch_inodes": limits.scratch_inodes,
+        }
+    ).encode()
+
+
+def encode(spec: Spec, *, prefix: str, door: str | None) -> int:
     """Write the order into a new memory file and return its descriptor."""
-    limits: Limits = spec.limits
     header = json.dumps(
         {
             "files": [(path, len(content)) for path, content in spec.files.items()],
             "command": spec.command,
             "env": base_env(prefix) | dict(spec.env),
             "door": door,
-            "cpu_s": max(1, math.ceil(limits.cpu_s)),
-            "data_bytes": per_process.data_bytes,
-            "n_processes": per_process.n_processes,
-            "scratch_bytes": limits.scratch_bytes,
-            "scratch_inodes": limits.scratch_inodes,
         }
     ).encode()
     return memory_file([len(header).to_bytes(_LENGTH_BYTES, "big"), header, *spec.files.values()])

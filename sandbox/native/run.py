@@ -11,56 +11,40 @@ import errno
 import json
 import os
 import signal
-import socket
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
 
 from sandbox.contract import Kind, Limits, Result, Spec
-from sandbox.native.capture import Capture
-from sandbox.native.cgroup import Groups, RunGroup, Usage
-from sandbox.native.payload import PerProcess, UnusableSpecError, check, encode, memory_file
+from sandbox.native.cgroup import Usage
+from sandbox.native.payload import UnusableSpecError, check, encode, memory_file
+from sandbox.native.room import InfraError, Room, Site, open_room
 from sandbox.native.warm_server import WarmServer, owner_of_doors
 
-_START_TIMEOUT_S = 60.0
-"""From handing over to the first word of the run's init; long, because a busy machine is no fault of the run."""
 _DEATH_TIMEOUT_S = 30.0
 _CPU_CHECK_S = 1.0
-_CREDENTIALS = struct.Struct("iII")
-_UNLIMITED_MEMORY_MARGIN = 256 * 2**20
-"""What the warm server's own pages count against a limit per process."""
 
 
-class InfraError(Exception):
-    """The run could not be carried out, and that is our fault and not the harness's."""
+class Spares(Protocol):
+    """Where a room that was made ahead may be had."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """What runs of one sandbox share."""
-
-    level: str
-    prefix: str
-    doors: Path
-    groups: Groups | None
+    def take(self, server: WarmServer, limits: Limits) -> Room | None:
+        """One with these limits, for good; None if there is none."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
 class _Watch:
     """What is known of a run while it goes on."""
 
-    status: socket.socket
-    stdout: Capture
-    stderr: Capture
+    room: Room
     limits: Limits
-    pidfd: int | None = None
-    group: RunGroup | None = None
     usage: Usage | None = None
     ending: Kind | None = None
     """Why the host ended it, if it did."""
@@ -72,58 +56,39 @@ class _Watch:
         """Kill the run's init, and with it the whole tree; the first reason counts."""
         if self.ending is None:
             self.ending, self.note = kind, note
-        self.kill()
-
-    def kill(self) -> None:
-        """End every process of the run; does nothing once they are gone."""
-        if self.pidfd is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        self.room.kill()
 
 
-async def run_one(server: WarmServer, site: Site, name: str, spec: Spec) -> Result:
+async def run_one(server: WarmServer, site: Site, name: str, spec: Spec, spares: Spares) -> Result:
     """Carry out one run. Raises nothing but cancellation, and only when the whole tree is gone."""
     started = time.monotonic()
     try:
         check(spec)
-        with ExitStack() as stack:
-            watch = await _hand_over(server, site, name, spec, stack)
-            try:
-                await _attach(watch, site, name)
-                await _observe(watch)
-            finally:
-                await _bury(watch)
+        with _door(site, name, spec.socket) as door:
+            room = spares.take(server, spec.limits)
+            if room is None:
+                # Not abandoned when cancelled: a room that is made is always closed below.
+                room = await anyio.to_thread.run_sync(open_room, server, site, name, spec.limits)
+            with contextlib.closing(room):
+                watch = _Watch(room=room, limits=spec.limits)
+                try:
+                    _order(room, spec, prefix=site.prefix, door=door)
+                    await _observe(watch)
+                finally:
+                    await _bury(watch)
             return _judge(watch, site.level)
     except (InfraError, UnusableSpecError, OSError) as error:
         wall_s = time.monotonic() - started
         return Result(kind="infra", status=None, level=site.level, wall_s=wall_s, note=str(error))
 
 
-async def _hand_over(server: WarmServer, site: Site, name: str, spec: Spec, stack: ExitStack) -> _Watch:
-    door = stack.enter_context(_door(site, name, spec.socket))
-    status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    stack.callback(status.close)
-    status.setblocking(False)
-    status.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    with ExitStack() as theirs_now:
-        theirs_now.callback(theirs.close)
-        captures = [Capture(spec.limits.output_bytes) for _ in range(2)]
-        for capture in captures:
-            stack.callback(capture.close)
-            theirs_now.callback(os.close, capture.write_end)
-        per_process = _per_process(site, spec.limits)
-        payload = encode(spec, prefix=site.prefix, door=door, per_process=per_process)
-        theirs_now.callback(os.close, payload)
+def _order(room: Room, spec: Spec, *, prefix: str, door: str | None) -> None:
+    with ExitStack() as sent:
+        payload = encode(spec, prefix=prefix, door=door)
+        sent.callback(os.close, payload)
         stdin = memory_file([spec.stdin])
-        theirs_now.callback(os.close, stdin)
-        await server.send((theirs.fileno(), payload, stdin, *(capture.write_end for capture in captures)))
-    return _Watch(status=status, stdout=captures[0], stderr=captures[1], limits=spec.limits)
-
-
-def _per_process(site: Site, limits: Limits) -> PerProcess:
-    if site.groups is not None:
-        return PerProcess()
-    return PerProcess(data_bytes=limits.memory_bytes + _UNLIMITED_MEMORY_MARGIN, n_processes=limits.pids * 4)
+        sent.callback(os.close, stdin)
+        room.order(payload, stdin)
 
 
 @contextmanager
@@ -148,35 +113,11 @@ def _door(site: Site, name: str, gateway: Path | None) -> Iterator[str | None]:
         link.unlink(missing_ok=True)
 
 
-async def _attach(watch: _Watch, site: Site, name: str) -> None:
-    """Learn the init's host pid from the kernel, put it under its limits, let it go.
-
-    Changing control groups waits for the kernel, a millisecond at a time, so a worker thread does it: the event loop
-    has other runs to watch, and the group is made while the server forks.
-    """
-    if site.groups is not None:
-        watch.group = await anyio.to_thread.run_sync(site.groups.create, name, watch.limits)
-    with anyio.move_on_after(_START_TIMEOUT_S):
-        await anyio.wait_readable(watch.status)
-    try:
-        message, ancillary, _, _ = watch.status.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
-    except BlockingIOError as error:
-        raise InfraError(f"the warm server did not start the run within {_START_TIMEOUT_S:.0f} s") from error
-    if message != b"hello":
-        raise InfraError(f"the warm server did not start the run: {message.decode('utf-8', 'replace') or 'it ended'}")
-    pid = next(_CREDENTIALS.unpack(raw[: _CREDENTIALS.size])[0] for _, _, raw in ancillary)
-    watch.pidfd = os.pidfd_open(pid)
-    if watch.group is not None:
-        await anyio.to_thread.run_sync(watch.group.attach, pid)
-    watch.started = time.monotonic()
-    watch.status.send(b"go")
-
-
 async def _observe(watch: _Watch) -> None:
     """Follow both streams until the init reports or dies, or a limit is reached."""
     async with anyio.create_task_group() as followers:
-        followers.start_soon(watch.stdout.follow, lambda: watch.end("output_limit"))
-        followers.start_soon(watch.stderr.follow, lambda: watch.end("output_limit"))
+        followers.start_soon(watch.room.stdout.follow, lambda: watch.end("output_limit"))
+        followers.start_soon(watch.room.stderr.follow, lambda: watch.end("output_limit"))
         with anyio.move_on_after(watch.limits.wall_s) as wall:
             await _report(watch)
         if wall.cancelled_caught:
@@ -187,51 +128,34 @@ async def _observe(watch: _Watch) -> None:
 async def _report(watch: _Watch) -> None:
     while True:
         with anyio.move_on_after(_CPU_CHECK_S) as patience:
-            await anyio.wait_readable(watch.status)
+            await anyio.wait_readable(watch.room.status)
         if not patience.cancelled_caught:
             break
         _check_cpu(watch)
     with contextlib.suppress(ConnectionResetError):
-        message = watch.status.recv(65536)
+        message = watch.room.status.recv(65536)
         watch.report = json.loads(message) if message else {}
 
 
 def _check_cpu(watch: _Watch) -> None:
     """The kernel limits CPU seconds per process; the whole run's are counted by its group."""
     with contextlib.suppress(OSError):  # an account that cannot be read now is read at the end
-        if watch.group is not None and watch.group.cpu_s() > watch.limits.cpu_s:
+        if watch.room.group is not None and watch.room.group.cpu_s() > watch.limits.cpu_s:
             watch.end("timeout", f"CPU limit of {watch.limits.cpu_s:g} s")
 
 
 async def _bury(watch: _Watch) -> None:
     """Make sure that everything is dead and the account is closed, whatever happened, before anyone is told."""
     with anyio.CancelScope(shield=True):
-        if watch.pidfd is not None:
-            await _await_death(watch, watch.pidfd)
-        watch.stdout.drain()
-        watch.stderr.drain()
-        if watch.group is not None:
-            watch.usage = await anyio.to_thread.run_sync(_close_account, watch.group)
-
-
-async def _await_death(watch: _Watch, pidfd: int) -> None:
-    if not watch.report:
-        watch.kill()
-    try:
+        if not watch.report:
+            watch.room.kill()
         with anyio.move_on_after(_DEATH_TIMEOUT_S) as patience:
-            await anyio.wait_readable(pidfd)
+            await anyio.wait_readable(watch.room.pidfd)
         if patience.cancelled_caught:
             watch.end("infra", "the run's processes do not die")
-    finally:
-        os.close(pidfd)
-        watch.pidfd = None
-
-
-def _close_account(group: RunGroup) -> Usage:
-    try:
-        return group.usage()
-    finally:
-        group.remove()
+        watch.room.stdout.drain()
+        watch.room.stderr.drain()
+        watch.usage = await anyio.to_thread.run_sync(watch.room.close_account)
 
 
 def _judge(watch: _Watch, level: str) -> Result:
@@ -244,8 +168,8 @@ def _judge(watch: _Watch, level: str) -> Result:
         kind=kind,
         status=status,
         level=level,
-        stdout=watch.stdout.output(),
-        stderr=watch.stderr.output(),
+        stdout=watch.room.stdout.output(),
+        stderr=watch.room.stderr.output(),
         peak_memory_bytes=usage.peak_memory_bytes if usage is not None else None,
         cpu_s=usage.cpu_s if usage is not None else float(reported) if isinstance(reported, float) else 0.0,
         wall_s=wall_s,
@@ -255,7 +179,7 @@ def _judge(watch: _Watch, level: str) -> Result:
 
 def _ending(watch: _Watch, usage: Usage | None) -> tuple[Kind, int | None, str]:
     n_oom = usage.n_oom_kills if usage is not None else 0
-    if watch.stdout.is_over or watch.stderr.is_over:
+    if watch.room.stdout.is_over or watch.room.stderr.is_over:
         return "output_limit", None, f"more than {watch.limits.output_bytes} bytes on one stream"
     if watch.ending is not None:
         return watch.ending, None, watch.note

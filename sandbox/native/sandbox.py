@@ -15,7 +15,9 @@ import anyio
 from sandbox.contract import Result, SandboxUnavailable, Spec
 from sandbox.environment import HarnessEnvironment
 from sandbox.native.plan import inside
-from sandbox.native.run import Site, run_one
+from sandbox.native.room import Site
+from sandbox.native.run import run_one
+from sandbox.native.spare import NoSpare, OneSpare
 from sandbox.native.warm_server import Premises, WarmServer
 
 _MAX_STARTS = 10
@@ -25,12 +27,16 @@ _MAX_STARTS = 10
 class NativeSandbox:
     """A warm server in namespaces of its own, and one contained child of it per run."""
 
-    def __init__(self, environment: HarnessEnvironment, *, use_groups: bool = True) -> None:
+    def __init__(self, environment: HarnessEnvironment, *, use_groups: bool = True, has_spare: bool = False) -> None:
         self.level = "native:L2:rlimits"
         self.warmed: tuple[str, ...] = ()
         """SDKs that the warm server has imported and used."""
         self._environment = environment
         self._use_groups = use_groups
+        self._has_spare = has_spare
+        """Whether the next run's room is made ahead: an answer comes sooner, and a few MB and processes wait."""
+        self._site: Site | None = None
+        self._spares: OneSpare | NoSpare = NoSpare()
         self._premises: Premises | None = None
         self._server: WarmServer | None = None
         self._starting = anyio.Lock()
@@ -46,9 +52,17 @@ class NativeSandbox:
         groups = self._premises.groups
         if groups is not None:
             self.level = f"native:L3:{groups.version}"
+        self._site = Site(
+            level=self.level,
+            prefix=inside(self._environment),
+            doors=self._premises.doors,
+            groups=groups,
+        )
         try:
             await self._alive_server()
             await self._smoke()
+            if self._has_spare:
+                self._spares = OneSpare(self._site)
         except BaseException:
             await self._close()
             raise
@@ -62,18 +76,12 @@ class NativeSandbox:
 
     async def run(self, spec: Spec) -> Result:
         """Run one harness to its end; see the contract."""
-        assert self._premises is not None, "the sandbox is used outside its `async with`"
+        assert self._site is not None, "the sandbox is used outside its `async with`"
         try:
             server = await self._alive_server()
         except SandboxUnavailable as error:
             return Result(kind="infra", status=None, level=self.level, note=str(error))
-        site = Site(
-            level=self.level,
-            prefix=inside(self._environment),
-            doors=self._premises.doors,
-            groups=self._premises.groups,
-        )
-        return await run_one(server, site, f"run{next(self._names)}", spec)
+        return await run_one(server, self._site, f"run{next(self._names)}", spec, self._spares)
 
     async def _alive_server(self) -> WarmServer:
         """The server; a new one if the last has died. Raises SandboxUnavailable."""
@@ -101,6 +109,8 @@ class NativeSandbox:
 
     async def _close(self) -> None:
         with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._spares.close)
+            self._spares = NoSpare()
             if self._server is not None:
                 await self._server.close()
                 self._server = None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import array
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -26,6 +27,7 @@ from sandbox.native.plan import GUEST, inside, plan_view
 
 _START_TIMEOUT_S = 120
 _END_TIMEOUT_S = 10
+_ACCEPT_TIMEOUT_S = 60
 _LOG_TAIL_BYTES = 2000
 _PREFIX = "hone-sandbox-"
 _BOOT = "import sys; sys.path[:0] = [sys.argv[1]]; from sandbox.native.launch import main; main()"
@@ -135,14 +137,18 @@ class WarmServer:
         except OSError:
             return "(its log is gone)"
 
-    async def send(self, fds: tuple[int, ...]) -> None:
-        """Hand over one run: status socket, payload, stdin, stdout, stderr. Raises OSError."""
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+    def send(self, room: bytes, fds: tuple[int, ...]) -> None:
+        """Ask for one room: status socket, stdout, stderr. For a worker thread; raises OSError."""
+        deadline = time.monotonic() + _ACCEPT_TIMEOUT_S
         while True:
             try:
-                self._control.sendmsg([b"run"], ancillary)
+                socket.send_fds(self._control, [room], fds)
             except BlockingIOError:
-                await anyio.wait_writable(self._control)
+                if time.monotonic() > deadline:
+                    raise
+                poll = select.poll()
+                poll.register(self._control, select.POLLOUT)
+                poll.poll(1000)
             else:
                 return
 

@@ -16,7 +16,7 @@ import zstandard
 
 from optimizer.ledger.ledger import Ledger
 from tests.gateway.accounting_child import CALLS_PER_ROLLOUT
-from tests.gateway.provider import provider, troubled
+from tests.gateway.provider import Provider, provider, troubled
 
 KEY = "sk-canary-7f3e9a1c5b"
 
@@ -30,6 +30,11 @@ class Books:
     """What the provider was asked, faults included."""
     n_recorded: int
     n_uncertain: int
+    """Attempts in flight at the kill."""
+    n_lost: int
+    """Attempts that broke off while the process lived."""
+    n_broken: int
+    """Answers the provider has begun and broken off."""
     ledger_tokens: int
     """Of the recorded calls."""
     rollout_tokens: int
@@ -51,7 +56,7 @@ def two_sessions(folder: Path, header: object, *, n_calls: int) -> Books:
         first.wait()
         second = _start(folder, upstream.origin, n_rollouts)
         assert second.wait(600) == 0
-    return _books(folder, n_calls, upstream.served, upstream.n_requests)
+    return _books(folder, n_calls, upstream)
 
 
 def _start(folder: Path, origin: str, n_rollouts: int) -> subprocess.Popen[bytes]:
@@ -59,12 +64,14 @@ def _start(folder: Path, origin: str, n_rollouts: int) -> subprocess.Popen[bytes
     return subprocess.Popen(command, env={**os.environ, "HONE_TEST_KEY": KEY})
 
 
-def _books(folder: Path, n_calls: int, served: dict[str, int], n_requests: int) -> Books:
+def _books(folder: Path, n_calls: int, upstream: Provider) -> Books:
+    served = upstream.served
     with closing(sqlite3.connect(folder / "ledger.sqlite")) as database:
         rows = database.execute("SELECT body, input_tokens + output_tokens FROM model_call").fetchall()
         (rollout_tokens,) = database.execute("SELECT sum(input_tokens + output_tokens) FROM rollout").fetchone()
-        lost = "SELECT count(*) FROM call_intent_end WHERE outcome = 'uncertain'"
-        (n_uncertain,) = database.execute(lost).fetchone()
+        ended = "SELECT count(*) FROM call_intent_end WHERE outcome = ?"
+        (n_uncertain,) = database.execute(ended, ("uncertain",)).fetchone()
+        (n_lost,) = database.execute(ended, ("lost",)).fetchone()
         (n_open,) = database.execute(
             "SELECT count(*) FROM call_intent WHERE id NOT IN (SELECT id FROM call_intent_end)"
         ).fetchone()
@@ -74,9 +81,11 @@ def _books(folder: Path, n_calls: int, served: dict[str, int], n_requests: int) 
         uncertain = ledger.uncertain_spend()
     return Books(
         n_calls=n_calls,
-        n_requests=n_requests,
+        n_requests=upstream.n_requests,
         n_recorded=len(rows),
         n_uncertain=n_uncertain,
+        n_lost=n_lost,
+        n_broken=upstream.n_broken,
         ledger_tokens=sum(tokens for _, tokens in rows),
         rollout_tokens=rollout_tokens,
         uncertain_tokens=uncertain.tokens,
@@ -93,4 +102,5 @@ def check(books: Books) -> None:
     assert books.ledger_tokens == books.rollout_tokens
     assert books.n_unrecorded <= books.n_uncertain <= 32
     assert books.n_uncertain > 0
+    assert 0 < books.n_lost <= books.n_broken <= books.n_lost + books.n_uncertain
     assert books.ledger_tokens <= books.provider_tokens <= books.ledger_tokens + books.uncertain_tokens

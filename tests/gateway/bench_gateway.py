@@ -1,7 +1,8 @@
-"""What the gateway adds: `python -m tests.gateway.bench_gateway [n_accounting_calls]`.
+"""What the gateway adds: `python -m tests.gateway.bench_gateway [n_accounting_calls]`, or `make bench-gateway`.
 
 Latency of a call through a door against the same call made directly, over one kept-alive connection each, taken in
-turns; 500 streams at the same time; and both sides' books after calls with faults and a kill -9 in the middle.
+turns; 500 streams at the same time, of a provider that pauses after each event, and when their first piece arrives; and
+both sides' books after calls with faults and a kill -9 in the middle.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
 import anyio
@@ -31,6 +32,8 @@ from tests.ledger.samples import HEADER
 
 N_LATENCY = 400
 N_STREAMS = 500
+PAUSE_S = 0.5
+"""Between the events of the provider's streams."""
 
 
 async def latency(gateway: Gateway, origin: str) -> None:
@@ -58,18 +61,27 @@ async def latency(gateway: Gateway, origin: str) -> None:
 
 
 async def streams(gateway: Gateway) -> None:
-    done: list[int] = []
+    done: list[bool] = []
+    first_s: list[float] = []
+    whole_s: list[float] = []
 
     async def one(n: int) -> None:
         async with gateway.open(job(task=f"stream-{n}"), FakeEnvironment()) as door, client(door) as http:
-            reply = await http.post("/v1/chat/completions", json=chat_body("hi", stream=True))
-            done.append(reply.text.endswith("data: [DONE]\n\n"))
+            begun = time.perf_counter()
+            async with http.stream("POST", "/v1/chat/completions", json=chat_body(f"hi {n}", stream=True)) as reply:
+                pieces: list[str] = []
+                async for piece in reply.aiter_text():
+                    first_s.extend([time.perf_counter() - begun] if not pieces else [])
+                    pieces.append(piece)
+            whole_s.append(time.perf_counter() - begun)
+            done.append("".join(pieces).endswith("data: [DONE]\n\n"))
 
     started = time.perf_counter()
     async with anyio.create_task_group() as tasks:
         for n in range(N_STREAMS):
             tasks.start_soon(one, n)
     print(f"{sum(done)} of {N_STREAMS} concurrent streams complete in {time.perf_counter() - started:.2f} s")
+    print(f"first piece after {median(first_s):.2f} s, the end after {median(whole_s):.2f} s (medians)")
 
 
 async def speed() -> None:
@@ -89,6 +101,7 @@ async def speed() -> None:
             account=Budget(BudgetLimits()),
         )
         await latency(gateway, upstream.origin)
+        upstream.pause_s = PAUSE_S
         await streams(gateway)
         await model.close()
 

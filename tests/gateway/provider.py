@@ -1,6 +1,7 @@
 """A fast local provider that keeps its own books: chat completions, responses and messages over plain HTTP/1.1.
 
 It misbehaves in a fixed rhythm: 429, 529, half an answer, garbage. What it answers completely it counts, to the token.
+Asked for a stream, it sends event by event, and half an answer is half a stream.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 
 from optimizer.domain.json import JsonObject
+from tests.gateway.sse import chat_events, message_events, response_events
 from tests.models.wire_server import Turn, anthropic_body, openai_body
 
 Rhythm = Callable[[int], str]
@@ -35,6 +37,13 @@ class Provider:
     n_requests: int = 0
     served: dict[str, int] = field(default_factory=dict)
     """Tokens of every complete answer, by its id."""
+    n_broken: int = 0
+    """Answers that were begun and broken off, or unreadable: a real provider may bill them."""
+    is_streaming: bool = True
+    pause_s: float = 0.0
+    """Between the events of a stream."""
+    n_before_break: Callable[[int, int], int] = lambda _n, _n_events: 0
+    """Events of a stream that breaks off, of the n-th request: none, so that it can be asked again."""
     headers: list[bytes] = field(default_factory=list)
     is_called: threading.Event = field(default_factory=threading.Event)
     wanted: int = 0
@@ -64,17 +73,41 @@ class Provider:
             await stream.send(_http(b"{}", status=fault.encode(), extra=b"retry-after: 0\r\n"))
             return True
         if fault == "garbage":
+            self.n_broken += 1
             await stream.send(_http(b"<html>busy</html>"))
             return True
-        answer = _spoken(head.split(b" ", 2)[1], n)
+        path = head.split(b" ", 2)[1]
+        answer = _spoken(path, n)
+        if self.is_streaming and b'"stream":true' in body:
+            return await self._stream(stream, _events(path, n), n, is_half=fault == "half")
         if fault == "half":
+            self.n_broken += 1
             await stream.send(_http(json.dumps(answer).encode())[:-40])
             return False
-        self.served[str(answer["id"])] = _turn(n).n_input + _turn(n).n_output
+        self._count(n)
         await stream.send(_http(json.dumps(answer).encode()))
+        return True
+
+    async def _stream(self, stream: SocketStream, events: list[bytes], n: int, *, is_half: bool) -> bool:
+        await stream.send(_STREAM_HEAD)
+        sent = events[: self.n_before_break(n, len(events))] if is_half else events
+        for event in sent:
+            await stream.send(b"%x\r\n%s\r\n" % (len(event), event))
+            await anyio.sleep(self.pause_s)
+        if is_half:
+            self.n_broken += 1
+            return False
+        self._count(n)
+        await stream.send(b"0\r\n\r\n")
+        return True
+
+    def _count(self, n: int) -> None:
+        self.served[f"id-{n}"] = _turn(n).n_input + _turn(n).n_output
         if len(self.served) >= self.wanted:
             self.is_called.set()
-        return True
+
+
+_STREAM_HEAD = b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 def _turn(n: int) -> Turn:
@@ -86,6 +119,12 @@ def _spoken(path: bytes, n: int) -> JsonObject:
     if path.endswith(b"/messages"):
         return {**anthropic_body(turn), "id": key}
     return {**openai_body(turn), "id": key}
+
+
+def _events(path: bytes, n: int) -> list[bytes]:
+    if path.endswith(b"/messages"):
+        return message_events(_turn(n), f"id-{n}")
+    return response_events(_turn(n), f"id-{n}") if path.endswith(b"/responses") else chat_events(_turn(n), f"id-{n}")
 
 
 def _length(head: bytes) -> int:

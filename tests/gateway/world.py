@@ -24,6 +24,7 @@ from optimizer.gateway.chat_request import ModelRoute
 from optimizer.gateway.door import Door
 from optimizer.gateway.gateway import Gateway
 from optimizer.gateway.limits import DoorLimits
+from optimizer.gateway.purchase import OnLost, unheard
 from optimizer.gateway.recorder import MemoryCallRecorder
 from optimizer.models.prices import ModelPrice
 
@@ -143,7 +144,7 @@ class World:
     route: ModelRoute = ROUTE
     environment: FakeEnvironment = field(default_factory=FakeEnvironment)
 
-    def gateway(self) -> Gateway:
+    def gateway(self, *, on_lost: OnLost = unheard) -> Gateway:
         return Gateway(
             upstream=self.upstream,
             model=self.route,
@@ -152,6 +153,7 @@ class World:
             caps=self.caps,
             account=self.account,
             limits=self.limits,
+            on_lost=on_lost,
         )
 
     @asynccontextmanager
@@ -162,7 +164,7 @@ class World:
 
 
 def client(door: Door) -> httpx.AsyncClient:
-    transport = httpx.AsyncHTTPTransport(uds=str(door.socket))
+    transport = httpx.AsyncHTTPTransport(uds=str(door.socket), verify=False)  # no TLS here, and no time to prepare it
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8377", timeout=20)
 
 

@@ -47,6 +47,17 @@ def test_an_answered_or_refused_call_is_certain(ledger: Ledger, folder: Path) ->
     assert restarted(folder) == Spend()
 
 
+def test_a_call_that_broke_off_counts_at_once_for_ever_and_beside_its_rollout(ledger: Ledger, folder: Path) -> None:
+    ledger.lose(ledger.intend(intended()))
+    ledger.record(answered(intended()), intent=ledger.intend(intended()))  # the next attempt
+    assert ledger.uncertain_spend() == Spend(usd=0.5, tokens=130)
+    ledger.record_rollout(rollout(job(0)), trace())
+    with LedgerReader.open(folder) as reader:
+        assert reader.status().uncertain == Spend(usd=0.5, tokens=130)
+    ledger.close()
+    assert restarted(folder) == Spend(usd=0.5, tokens=130)
+
+
 def test_calls_without_an_answer_count_at_their_worst_case_for_ever(ledger: Ledger, folder: Path) -> None:
     ledger.intend(intended("r1"))
     ledger.intend(intended("r2"))

@@ -37,6 +37,14 @@ def openai_environment() -> HarnessEnvironment:
 NO_DOCKER = pytest.StashKey[str]()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The relay changes how the door is reached and nothing else, so the hostile rows run over it only at leisure."""
+    for item in items:
+        if item.path.name == "test_hostile.py" and "docker-relayed" in item.name:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say loudly that a whole backend was not tried."""
@@ -68,9 +76,27 @@ async def docker_box(
 
 
 @pytest.fixture(scope="session")
+async def docker_relayed_box(
+    docker_address: str, empty_environment: HarnessEnvironment, anyio_backend: str
+) -> AsyncIterator[DockerSandbox]:
+    """An open docker sandbox that does as if sockets could not be mounted."""
+    async with DockerSandbox(empty_environment, endpoint=docker_address, mode="relayed") as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+async def docker_warm_box(
+    docker_address: str, empty_environment: HarnessEnvironment, anyio_backend: str
+) -> AsyncIterator[DockerSandbox]:
+    """An open docker sandbox whose runs share warm containers."""
+    async with DockerSandbox(empty_environment, endpoint=docker_address, mode="warm") as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
 async def native_box(empty_environment: HarnessEnvironment) -> AsyncIterator[NativeSandbox]:
-    """An open native sandbox of the user who runs the tests."""
-    async with NativeSandbox(empty_environment) as box:
+    """An open native sandbox of the user who runs the tests, which makes rooms ahead as in a campaign."""
+    async with NativeSandbox(empty_environment, has_spare=True) as box:
         yield box
 
 
@@ -90,7 +116,7 @@ async def native_user_box() -> AsyncIterator[UserSandbox]:
         shutil.rmtree(cache)
 
 
-@pytest.fixture(scope="session", params=["native", "native-user", "docker"])
+@pytest.fixture(scope="session", params=["native", "native-user", "docker", "docker-warm", "docker-relayed"])
 def box(request: pytest.FixtureRequest) -> Sandbox:
     """An open sandbox of each backend."""
     opened: Sandbox = request.getfixturevalue(f"{request.param.replace('-', '_')}_box")
@@ -100,7 +126,8 @@ def box(request: pytest.FixtureRequest) -> Sandbox:
 @pytest.fixture(scope="session")
 def accounted(box: Sandbox) -> Sandbox:
     """A sandbox that limits a run as a whole."""
-    if ":L3:" not in box.level:
+    # A warm container serves one run at a time, so its limits are that run's, though its level is lower.
+    if ":L3:" not in box.level and not box.level.startswith("docker-warm:"):
         pytest.skip(f"{box.level}: no control group can be written here, so nothing limits a run as a whole")
     return box
 

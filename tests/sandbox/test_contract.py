@@ -37,6 +37,11 @@ def owner(box: Sandbox) -> int | None:
     return UID if isinstance(box, UserSandbox) else None
 
 
+def n_visible(box: Sandbox) -> int:
+    """Processes a run sees: its init and itself, and in a warm container also the trusted server that made both."""
+    return 3 if box.level.startswith("docker-warm:") else 2
+
+
 CONFORMING = "async def run(session):\n    pass\n"
 
 
@@ -251,7 +256,7 @@ async def test_concurrent_runs_do_not_see_each_other(box: Sandbox) -> None:
         for number in range(16):
             group.start_soon(one, number)
     assert {number: result.stdout.text for number, result in results.items()} == {
-        number: f"{number} {number} 2\n" for number in range(16)
+        number: f"{number} {number} {n_visible(box)}\n" for number in range(16)
     }
 
 

@@ -49,11 +49,11 @@ from sandbox.environment import ensure_environment
 code = b"import os, time\\nif os.fork() == 0: os.setsid()\\ntime.sleep(300)\\n"
 
 async def main():
-    async with DockerSandbox(ensure_environment((), report=print), endpoint=sys.argv[1]) as box:
+    async with DockerSandbox(ensure_environment((), report=print), endpoint=sys.argv[1], mode=sys.argv[2]) as box:
         async with anyio.create_task_group() as group:
             for _ in range(2):
                 group.start_soon(box.run, Spec(files={"agent.py": code}, env={"HONE_CONFORMANCE": "1"}))
-            while len(box._site.daemon.api.containers()) < 2:
+            while sum("run0" not in str(one["Names"]) for one in box._site.daemon.api.containers()) < 2:
                 await anyio.sleep(0.02)
             await anyio.sleep(0.3)
             print(box._site.folder, flush=True)
@@ -134,11 +134,12 @@ async def test_a_cancelled_run_is_gone_when_the_call_returns(docker_box: DockerS
     assert (await docker_box.run(CONFORMING)).kind == "ok"
 
 
+@pytest.mark.parametrize(("mode", "n_containers"), [("mounted", 2), ("warm", 3)])  # one is warm from the trial
 async def test_18_runs_of_a_killed_host_end_by_themselves_and_the_next_host_removes_them(
-    docker_address: str, api: docker.APIClient, empty_environment: HarnessEnvironment
+    docker_address: str, api: docker.APIClient, empty_environment: HarnessEnvironment, mode: str, n_containers: int
 ) -> None:
     env = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-c", HOST, docker_address]
+    command = [sys.executable, "-c", HOST, docker_address, mode]
     async with await anyio.open_process(command, env=env, stdin=subprocess.DEVNULL) as host:
         assert host.stdout is not None
         said = ""
@@ -147,12 +148,12 @@ async def test_18_runs_of_a_killed_host_end_by_themselves_and_the_next_host_remo
             if said.endswith("\n"):
                 break
         folder = Path(said.strip().splitlines()[-1])
-        assert len(containers_of(api, folder.name, running=True)) == 2
+        assert len(containers_of(api, folder.name, running=True)) == n_containers
         host.send_signal(signal.SIGKILL)
         await host.wait()
         await host.aclose()
     assert await eventually(lambda: containers_of(api, folder.name, running=True) == [])
-    assert len(containers_of(api, folder.name)) == 2
+    assert len(containers_of(api, folder.name)) == n_containers
     async with DockerSandbox(empty_environment, endpoint=docker_address):
         assert containers_of(api, folder.name) == []
         assert not is_there(folder)
@@ -231,9 +232,9 @@ async def test_a_run_that_the_host_forgets_ends_by_its_own_clock(
 ) -> None:
     """The clock inside is set some seconds later than the host's; here it is told to be far earlier."""
 
-    def hurried(spec: Spec, *, prefix: str) -> bytes:
+    def hurried(spec: Spec, *, prefix: str, is_relayed: bool) -> bytes:
         limits = replace(spec.limits, wall_s=0.5 - entry._SPARE_S / 2)
-        return encode_order(replace(spec, limits=limits), prefix=prefix)
+        return encode_order(replace(spec, limits=limits), prefix=prefix, is_relayed=is_relayed)
 
     monkeypatch.setattr(run, "encode_order", hurried)
     result = await docker_box.run(SLEEPER)
@@ -252,7 +253,7 @@ async def test_without_a_daemon_the_sandbox_says_what_would_help(
 async def test_a_runtime_the_daemon_does_not_have_is_refused(
     docker_address: str, empty_environment: HarnessEnvironment
 ) -> None:
-    with pytest.raises(SandboxUnavailable, match="no runtime 'runsc', only"):
+    with pytest.raises(SandboxUnavailable, match=r"no runtime 'runsc', only .*daemon\.json.*HONE_DOCKER_RUNTIME"):
         async with DockerSandbox(empty_environment, endpoint=docker_address, runtime="runsc"):
             pass
 
