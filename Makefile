@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 HONE := $(VENV)/bin/hone
 
-.PHONY: demo test lint types contracts tests test-slow bench-sandbox bench-gateway setup clean
+.PHONY: demo docs test lint types contracts tests test-slow bench-sandbox bench-gateway setup clean
 
 demo: setup
 	@$(HONE) demo
+
+docs: setup
+	$(VENV)/bin/python -m optimizer.config.reference > docs/settings.md
 
 test: setup lint types contracts tests
 

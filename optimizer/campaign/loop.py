@@ -26,7 +26,8 @@ from optimizer.evaluate.race import Contest, Outcomes, Race
 from optimizer.gate.decide import decide
 from optimizer.gate.guard import TrunkRecord
 from optimizer.gate.policy import Policy
-from optimizer.mining.mine import ClusterBook, ClusterRules, diagnose
+from optimizer.mining.diagnose import diagnose
+from optimizer.mining.mine import ClusterBook, ClusterRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,3 +79,28 @@ def _default(field: FieldInfo) -> str:
     if value is None:
         return ""
     return canonical_json(list(value) if isinstance(value, tuple) else value)
+
+
+HEADING = """# Settings
+
+Every key of `campaign.toml`. Unknown keys are refused with the nearest valid one; secrets never belong in the file.
+
+| key | type | default | meaning |
+|---|---|---|---|
+"""
+
+
+def as_markdown() -> str:
+    """The whole page `docs/settings.md`; `make docs` writes it."""
+    return HEADING + "".join(
+        f"| `{each.key}` | {_cell(each.type)} | {_cell(each.default)} | {_cell(each.meaning)} |\n"
+        for each in describe()
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace(" | ", " or ").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

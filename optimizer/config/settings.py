@@ -238,6 +238,35 @@ class SandboxSection(Section):
     """`docker` only: runs of one candidate share warm containers, which is faster and weaker. Native is always warm."""
 
 
+Weight = Annotated[float, Field(ge=0, le=1000)]
+
+
+class SignalWeightsSection(Section):
+    """How much each kind of signal counts when clusters are ranked; 0 leaves it out of account."""
+
+    check_failed: Weight = 1.0
+    """A check of the benchmark failed."""
+    hard_error: Weight = 1.0
+    """The run crashed or met a limit, or a tool, the context or the model's output broke."""
+    user_correction: Weight = 0.8
+    """The user said that the agent was wrong, or had to ask again."""
+    abandonment: Weight = 0.8
+    """The user gave up."""
+    judge_fail: Weight = 0.6
+    """A judge, or a detector on a trace without checks, found a mistake."""
+    business_metric: Weight = 0.5
+    """A figure of the business says so."""
+
+
+class MiningSection(Section):
+    """How failures are classed and weighed."""
+
+    taxonomy: RelativePath | None = None
+    """TOML file in the harness folder with the team's own failure classes; without it the shipped ones are used."""
+    signal_weights: SignalWeightsSection = SignalWeightsSection()
+    """How much each kind of signal counts when clusters are ranked."""
+
+
 class GuidanceSection(Section):
     """What a person wants the proposer to know."""
 
@@ -268,5 +297,7 @@ class Settings(Section):
     """Limits of one rollout."""
     sandbox: SandboxSection = SandboxSection()
     """Where harness code runs."""
+    mining: MiningSection = MiningSection()
+    """How failures are classed and weighed."""
     guidance: GuidanceSection = GuidanceSection()
     """What a person wants the proposer to know."""

@@ -1,4 +1,4 @@
-"""From rollouts to failures, and from failures to clusters with stable ids."""
+"""From failures to clusters with stable ids."""
 
 from __future__ import annotations
 
@@ -6,31 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from optimizer.domain.failure import Cluster, Failure
-from optimizer.domain.json import content_hash
-from optimizer.domain.rollout import Rollout
-from optimizer.domain.trace import Trace
-from optimizer.mining.detectors import explain
-from optimizer.mining.taxonomy import name_of, severity_of
-
-
-def diagnose(rollout: Rollout, trace: Trace) -> Failure:
-    """Turn one failed, measured rollout into a failure."""
-    finding = explain(rollout, trace)
-    signature = f"{finding.label}|{finding.check}"
-    return Failure(
-        id=content_hash(rollout.job.id, signature),
-        rollout_id=rollout.job.id,
-        task_id=rollout.job.task.id,
-        tree=rollout.job.tree,
-        signal="hard_error" if rollout.status == "crashed" else "check_failed",
-        label=finding.label,
-        symptom=finding.symptom,
-        cause=name_of(finding.label),
-        evidence=finding.evidence,
-        span=finding.span,
-        severity=severity_of(finding.label),
-        signature=signature,
-    )
+from optimizer.mining.taxonomy import name_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
