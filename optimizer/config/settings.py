@@ -296,7 +296,7 @@ class ContractMetricSection(Section):
     tolerance: Annotated[float, Field(ge=0)] | None = None
     """Guardrail: how much worse than the trunk's pooled value a change may be; without it there is none."""
     tolerance_kind: Literal["absolute", "relative"] = "absolute"
-    """`absolute`: tolerance and tie in units of the metric; `relative`: as shares of the trunk's value (0.1 is 10 %)."""
+    """`absolute`: tolerance and tie in units of the metric; `relative`: as shares of the trunk's value."""
     tie: Annotated[float, Field(ge=0)] | None = None
     """`lexicographic` alone: a difference up to this decides nothing; without it the tolerance, and else 0."""
     scale: Annotated[float, Field(gt=0, le=1e12)] | None = None
@@ -330,7 +330,7 @@ class ContractSection(Section):
     """What is wanted beside success, and what no gain may buy."""
 
     policy: Literal["lexicographic", "weighted"] = "lexicographic"
-    """`lexicographic`: the first metric that differs by more than a tie decides. `weighted`: the weighted mean of all."""
+    """`lexicographic`: the first metric that differs by more than a tie decides. `weighted`: their weighted mean."""
     safety_checks: Texts = ()
     """Checks whose failure counts against `safety`; without them all that the taxonomy files under `policy`."""
     metric: Annotated[tuple[ContractMetricSection, ...], Strict(strict=False), Field(min_length=1)] | None = None
