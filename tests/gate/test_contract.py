@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -73,6 +74,11 @@ def test_csat_up_and_success_down_is_stopped_by_a_floor_under_success_and_passes
     assert check_of(passed, "floor:success").is_passed is True
 
 
+def test_the_sentence_in_the_docs_is_the_one_that_is_said():
+    page = (Path(__file__).parents[2] / "docs" / "contract.md").read_text()
+    assert judged(weighing_csat(0.45), kinder_but_worse).reason in " ".join(page.split())
+
+
 def test_a_conflict_between_metrics_is_said_whichever_way_the_decision_goes():
     for floor in (0.45, 0.35):
         decision = judged(weighing_csat(floor), kinder_but_worse)
@@ -95,7 +101,7 @@ def test_the_estimate_shown_stays_that_of_success_when_utility_decides():
 def test_no_rule_lets_a_breach_of_a_ceiling_pass_whatever_else_it_gains(rule):
     contract = Contract(metrics=(PLAIN, Metric(name="usd", direction="minimize", ceiling=0.03, scale=0.1)))
     cheap, dear = (
-        judged(contract, lambda i, usd=usd: value_of("", success=True, csat=0.5, usd=usd), rule=rule)
+        judged(contract, lambda _, usd=usd: value_of("", success=True, csat=0.5, usd=usd), rule=rule)
         for usd in (0.03, 0.031)
     )
     assert cheap.verdict == "accept"
@@ -124,7 +130,7 @@ def test_a_guardrail_allows_a_loss_up_to_its_tolerance_absolute_or_relative(is_r
     usd = Metric(name="usd", direction="minimize", scale=0.1, tolerance=tolerance, is_relative=is_relative)
     contract = Contract(metrics=(PLAIN, usd))
     within, beyond = (
-        judged(contract, lambda i, price=price: value_of("", success=True, csat=0.5, usd=price))
+        judged(contract, lambda _, price=price: value_of("", success=True, csat=0.5, usd=price))
         for price in (0.024, 0.0245)
     )
     assert within.verdict == "accept"
@@ -144,20 +150,20 @@ def test_in_a_lexicographic_contract_a_tie_of_the_first_lets_the_second_decide()
 def test_in_a_lexicographic_contract_the_first_metric_that_differs_decides():
     contract = Contract(metrics=(PLAIN, CSAT))
     assert judged(contract, kinder_but_worse).verdict == "reject"
-    assert judged(contract, lambda i: value_of("", success=True, csat=0.0)).verdict == "accept"
+    assert judged(contract, lambda _: value_of("", success=True, csat=0.0)).verdict == "accept"
     assert judged(contract, lambda i: value_of("", success=i % 2 == 0, csat=0.9)).verdict == "accept"
 
 
 def test_a_bound_on_what_was_never_measured_leaves_the_verdict_open():
     contract = Contract(metrics=(PLAIN, replace(CSAT, floor=0.1)))
-    decision = judged(contract, lambda i: {"success": 1.0})
+    decision = judged(contract, lambda _: {"success": 1.0})
     assert (decision.verdict, decision.reason_code) == ("inconclusive", "contract")
     assert "floor:csat not measured" in decision.reason
 
 
 def test_the_cost_is_in_the_words_with_and_without_a_contract():
     for contract in (Contract(), weighing_csat(None)):
-        reason = judged(contract, lambda i: value_of("", success=True, csat=0.5, usd=0.0192)).reason
+        reason = judged(contract, lambda _: value_of("", success=True, csat=0.5, usd=0.0192)).reason
         assert reason.endswith("; cost -4 %")
 
 
