@@ -120,7 +120,8 @@ def _missing(loc: Loc) -> str:
     if len(sections) == len(loc):
         return f"the section {where(loc)} is missing: {(sections[-1].__doc__ or '').strip()}"
     field = _innermost(sections).model_fields[str(loc[-1])]
-    return f"{where(loc)} is missing - expected {_article(type_in_words(field.annotation))}: {field.description}"
+    meaning = (field.description or "").replace("\n", " ")
+    return f"{where(loc)} is missing - expected {_article(type_in_words(field.annotation))}: {meaning}"
 
 
 def _expected(error: ErrorDetails, loc: Loc) -> str:

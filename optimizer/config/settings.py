@@ -333,7 +333,7 @@ class ContractSection(Section):
     """`lexicographic`: the first metric that differs by more than a tie decides. `weighted`: their weighted mean."""
     safety_checks: Texts = ()
     """Checks whose failure counts against `safety`; without them all that the taxonomy files under `policy`."""
-    metric: Annotated[tuple[ContractMetricSection, ...], Strict(strict=False), Field(min_length=1)] | None = None
+    metric: Annotated[tuple[ContractMetricSection, ...], Strict(strict=False)] | None = None
     """The metrics, the most important first; without any, success alone."""
 
     @model_validator(mode="after")

@@ -63,7 +63,7 @@ def test_the_example_of_the_page_is_read_whole() -> None:
         ('name = "csat"\nflor = 1', "[[contract.metric]] number 1 unknown key 'flor' - did you mean 'floor'?"),
         (
             'name = "csat"\ntolerance = -1',
-            "[[contract.metric]] number 1 tolerance = -1 - expected a number of at least 0",
+            "[[contract.metric]] number 1 tolerance = -1 - expected a number of at least 0.0",
         ),
         (
             'name = "csat"\nslices = { refund = "x" }',
@@ -92,5 +92,7 @@ def test_a_name_that_is_no_metric_says_how_one_is_spelled() -> None:
 def test_a_bound_on_a_slice_that_validation_does_not_have_names_those_it_has() -> None:
     settings = parse(contract('name = "success"\nslices = { refnd = 0.5 }'))
     tasks = [Task(id="v", split="val", group="v", slices=("refund",)), Task(id="t", split="train", group="t")]
-    with pytest.raises(ConfigError, match="success: slices names refnd, which no validation task belongs to. There is"):
+    with pytest.raises(
+        ConfigError, match=r"success: slices names refnd, which no validation task belongs to. There is"
+    ):
         check_slices(settings, tasks)
