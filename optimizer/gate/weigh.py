@@ -32,14 +32,15 @@ class _Heard:
 def under_contract(rule: Callable[[Contest, Policy], Course], contest: Contest, policy: Policy) -> Course:
     """The course of a rule, with the contract's readings in its evidence."""
     contract, heard = policy.contract, _Heard()
-    inner = rule(_as_weighed(contest, contract), _patient(policy))
+    weighs = SUCCESS if policy.rule == "published" else contract.weighs  # it compares scores, and nothing else
+    inner = rule(contest if weighs == SUCCESS else _as_weighed(contest, contract), _patient(policy))
     evidence = yield from _listening(inner, contract, heard)
     if evidence.validation is None:
         return evidence
     evidence = replace(
         evidence,
-        weighs=contract.weighs if policy.rule != "published" else SUCCESS,
-        success=None if contract.weighs == SUCCESS else _compared(contest, heard, contract, SUCCESS, 0.0),
+        weighs=weighs,
+        success=None if weighs == SUCCESS else _compared(contest, heard, contract, SUCCESS, 0.0),
         measures=_measures(contest, contract, heard),
         is_val_complete=heard.asked >= set(contest.val_order),
     )
@@ -74,8 +75,6 @@ def values_in(outcome: Outcome) -> Mapping[str, float]:
 
 def _as_weighed(contest: Contest, contract: Contract) -> Contest:
     """The contest with what the contract weighs in the place of the pass."""
-    if contract.weighs == SUCCESS:
-        return contest
     own = {
         task: value
         for task, passed in contest.trunk_val.items()

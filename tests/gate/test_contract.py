@@ -219,3 +219,48 @@ def test_what_a_floor_admits_holds_the_floor(situation, floor):
             runs.setdefault(want.task, []).append(outcome.is_pass)
     rates = [sum(each) / len(each) for each in runs.values()]
     assert sum(rates) / len(rates) >= floor - 1e-6
+
+
+@settings(max_examples=200)
+@given(situations(), st.data(), st.sampled_from(["lexicographic", "weighted"]))
+def test_under_every_policy_what_was_not_measured_decides_nothing(situation, data, policy_name):
+    """All of validation lost: no verdict for or against, whatever the bounds."""
+    case, values = situation
+    metrics = (replace(PLAIN, floor=0.5, tie=data.draw(st.floats(0, 0.2))), replace(CSAT, floor=0.5, weight=2.0))
+    policy = Policy(max_infra_share=1.0, contract=Contract(policy=policy_name, metrics=metrics))
+    table = spread(values)
+    lost = Table(lambda want: Outcome(is_pass=None) if want.purpose == "val" else table[want])
+    decision = decide(drive(course_of(case, policy), lost), policy)
+    assert decision.verdict != "accept"
+    assert decision.reason_code not in {"contract", "val"}
+
+
+def test_published_compares_scores_under_a_weighted_contract_too():
+    decision = judged(weighing_csat(None), kinder_but_worse, rule="published")
+    assert "val -10.0 pts" in decision.reason
+
+
+def test_a_replayed_run_is_compared_with_the_trunks_own_and_differs_by_nothing():
+    """The trunk's record says 0.25 of every task, its own run passed: the same run again is no gain."""
+    contract = weighing_csat(None)
+    case = known(contract, csat=0.5)
+    policy = Policy(contract=contract)
+
+    def plan(want: Want) -> Outcome:
+        if want.purpose != "val":
+            return good_edit(want)
+        own = case.trunk_metrics[want.task]
+        return Outcome(is_pass=bool(own["success"]), is_replayed=True, metrics=own)
+
+    pooled = pool(case.pooled, contract, {task: ({"csat": 0.1, "usd": 0.5},) for task in VAL})
+    decision = decide(drive(course_of(replace(case, pooled=pooled), policy), Table(plan)), policy)
+    assert "val utility +0.0 pts" in decision.reason
+    assert decision.reason.endswith("; cost +0 %")
+
+
+def test_the_trunks_record_of_a_metric_fades_with_each_acceptance_and_has_a_bounded_memory():
+    contract = Contract(metrics=(PLAIN, CSAT))
+    record = pool({}, contract, {"v": ({"csat": 1.0},) * 40})
+    assert record["csat"].raw.cells["v"].runs == pytest.approx(12)
+    later = pool(record, contract, {"v": ({"csat": 0.0},) * 6}, keep=0.5)
+    assert later["csat"].raw.cells["v"].rate == pytest.approx(0.5)
