@@ -8,7 +8,7 @@ contract tie, the verdict of the next. Without a contract nothing of this change
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 
 from optimizer.gate.contract import SUCCESS, Contract, Metric
@@ -65,12 +65,11 @@ def _noted(want: Want, outcome: Outcome, contract: Contract, heard: _Heard) -> O
     if outcome.is_pass is None:
         return outcome
     heard.runs.setdefault(want.task, []).append(outcome)
-    return replace(outcome, utility=contract.utility(contract.norms(values_in(outcome))))
-
-
-def values_in(outcome: Outcome) -> Mapping[str, float]:
-    """Values of a measured run, success among them."""
-    return {**outcome.metrics, SUCCESS: float(bool(outcome.is_pass))}
+    if contract.weighs == SUCCESS:
+        return outcome
+    return replace(
+        outcome, utility=contract.utility(contract.norms({**outcome.metrics, SUCCESS: float(outcome.is_pass)}))
+    )
 
 
 def _as_weighed(contest: Contest, contract: Contract) -> Contest:
@@ -95,7 +94,8 @@ def _patient(policy: Policy) -> Policy:
 
 
 def _measures(contest: Contest, contract: Contract, heard: _Heard) -> tuple[Measure, ...]:
-    wanted = {metric.name: metric for metric in (*contract.metrics, *tracked(contract))}
+    written = () if contract.is_plain else contract.metrics
+    wanted = {metric.name: metric for metric in (*written, *tracked(contract))}
     return tuple(_measure(contest, metric, heard) for metric in wanted.values())
 
 
@@ -109,7 +109,9 @@ def _measure(contest: Contest, metric: Metric, heard: _Heard) -> Measure:
 
 
 def _readings(name: str, runs: list[Outcome]) -> list[float]:
-    return [values[name] for run in runs if name in (values := values_in(run))]
+    if name == SUCCESS:
+        return [float(bool(run.is_pass)) for run in runs]
+    return [run.metrics[name] for run in runs if name in run.metrics]
 
 
 def _base(contest: Contest, heard: _Heard, name: str, task: str) -> float | None:
