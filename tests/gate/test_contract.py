@@ -235,6 +235,14 @@ def test_under_every_policy_what_was_not_measured_decides_nothing(situation, dat
     assert decision.reason_code not in {"contract", "val"}
 
 
+def test_bounds_that_validation_never_reached_say_so():
+    policy = Policy(contract=weighing_csat(0.45))
+    crash = Table(lambda want: Outcome(is_pass=False, crash="ImportError" if want.side == "candidate" else None))
+    decision = decide(drive(course_of(contest(), policy), crash), policy)
+    assert decision.reason_code == "crash"
+    assert {check.note for check in decision.checks[1:]} == {"not reached"}
+
+
 def test_published_compares_scores_under_a_weighted_contract_too():
     decision = judged(weighing_csat(None), kinder_but_worse, rule="published")
     assert "val -10.0 pts" in decision.reason
