@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from optimizer.campaign.contracting import require_measured, values_by_task
 from optimizer.campaign.curating import Curator, Sources
 from optimizer.campaign.journal import Journal
 from optimizer.campaign.keeping import Keeper
@@ -27,6 +28,7 @@ from optimizer.evaluate.race import Contest, Outcomes, Race
 from optimizer.gate.decide import decide
 from optimizer.gate.guard import TrunkRecord
 from optimizer.gate.policy import Policy
+from optimizer.gate.pooled import Pooled, pool
 from optimizer.mining.clusters import ClusterBook, ClusterRules
 from optimizer.mining.diagnose import diagnose
 
@@ -42,6 +44,8 @@ class Trunk:
     """Its own validation runs of trial 0."""
     best_val: float
     """Best validation score any accepted version was ever seen with; what `published` compares with."""
+    pooled: Mapping[str, Pooled]
+    """Pooled record of every other metric that the contract names, and of the cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +124,9 @@ class Campaign:
         record = TrunkRecord(cells={}).measured(passed)
         self._crew.journal.baseline(record, base.commit, self._crew.budget.spent)
         own = {r.job.task.id: r for r in outcomes if r.is_measured}
-        return Trunk(version=base, record=record, val=own, best_val=record.estimate)
+        pooled = pool({}, self._policy.contract, values_by_task(outcomes, self._policy.contract))
+        require_measured(self._policy.contract, pooled, outcomes)
+        return Trunk(version=base, record=record, val=own, best_val=record.estimate, pooled=pooled)
 
     async def _mine(self, trunk: Trunk) -> None:
         """Phase A and B: run a batch of train tasks; group what failed; keep each failure as a case."""
@@ -174,6 +180,7 @@ class Campaign:
             pinned=frozenset(self._settings.gate.pin),
             record=trunk.record,
             best_val=trunk.best_val,
+            pooled=trunk.pooled,
             trunk_val=trunk.val,
             tasks=self._tasks | self._curator.tasks,
             seed=self._settings.campaign.seed,
@@ -195,7 +202,7 @@ class Campaign:
             self._curator.accepted(outcomes.evidence.suite_runs)
             return await self._crowned(trunk, candidate, outcomes, commit)
         self._crew.keeper.set_aside(candidate, decision)
-        post = outcomes.evidence.validation
+        post = outcomes.evidence.on_success
         if post is None:
             return trunk
         record = trunk.record.after_reject(outcomes.evidence.val, post.shrunk)
@@ -215,8 +222,25 @@ class Campaign:
         record = record.measured({task_id: r.is_pass for task_id, r in fresh.items()})
         self._crew.journal.trunk(record, commit, candidate.n)
         own |= fresh
-        best = max(trunk.best_val, outcomes.evidence.score or 0.0)
-        return Trunk(version=Version(commit=commit, tree=candidate.tree), record=record, val=own, best_val=best)
+        return Trunk(
+            version=Version(commit=commit, tree=candidate.tree),
+            record=record,
+            val=own,
+            best_val=max(trunk.best_val, outcomes.evidence.score or 0.0),
+            pooled=self._repooled(trunk, candidate, outcomes, fresh),
+        )
+
+    def _repooled(
+        self, trunk: Trunk, candidate: Candidate, outcomes: Outcomes, fresh: Mapping[str, Rollout]
+    ) -> Mapping[str, Pooled]:
+        """As for success: what was known counts half, the candidate's runs in full."""
+        its = [r for r in outcomes.rollouts if r.job.purpose == "val" and r.job.tree == candidate.tree]
+        return pool(
+            trunk.pooled,
+            self._policy.contract,
+            values_by_task((*its, *fresh.values()), self._policy.contract),
+            keep=0.5,
+        )
 
     async def _promote(self, trunk: Trunk, cluster_id: int, candidate: int) -> None:
         """Phase D: what the accepted version now solves reliably joins the regression suite."""

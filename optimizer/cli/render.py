@@ -118,9 +118,10 @@ def detail_lines(detail: CandidateDetail) -> Iterator[str]:
 
 def _decision_lines(decision: Decision) -> Iterator[str]:
     yield "  gate"
+    width = max((len(check.name) for check in decision.checks), default=0)
     for check in decision.checks:
         mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.is_passed]
-        yield f"    {mark} {check.name:<17} {check.note}"
+        yield f"    {mark} {check.name:<{width}} {check.note}"
     yield f"  fixed     {', '.join(decision.fixed) or '-'}"
     yield f"  broke     {', '.join(decision.broken) or '-'}"
     usd = "unknown" if decision.usage.usd is None else f"${decision.usage.usd:.4f}"

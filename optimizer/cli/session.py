@@ -29,6 +29,7 @@ from optimizer.cli.compose import (
     host_name,
     measured_tasks,
 )
+from optimizer.cli.contracting import check_slices, contract_of
 from optimizer.cli.models import proposal_cap
 from optimizer.cli.progress import Narrator
 from optimizer.config.load import settings_hash, to_json
@@ -70,6 +71,7 @@ def begin(workplace: Workplace, *, now: datetime | None = None) -> Ledger:
         raise BenchmarkError(f"the task splits cannot be trusted: {'; '.join(splits.problems)}. Mend the benchmark.")
     settings = workplace.settings
     _check_pins(workplace)
+    check_slices(settings, workplace.benchmark.tasks())
     _require_untaken(workplace)
     workplace.repo.begin(head.commit)
     return Ledger.create(
@@ -147,6 +149,7 @@ def policy_of(workplace: Workplace) -> Policy:
         max_infra_share=workplace.settings.loop.max_infra_share,
         val_passes=gate.effort,
         k_se=gate.k_se,
+        contract=contract_of(workplace.settings),
     )
 
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from optimizer.config.reference import describe, section_of, type_in_words
-from optimizer.config.settings import Settings
+from optimizer.config.settings import ContractSection, Settings
 from optimizer.config.unfit import Loc
 
-_NEEDS = frozenset({"outside", "twice", "no_limit", "needs_model"})
+_NEEDS = frozenset({"outside", "twice", "no_limit", "needs_model", "contract"})
 """Kinds of error that the models word themselves."""
 _BOUNDS: Mapping[str, tuple[str, str]] = {
     "greater_than_equal": ("ge", "{} of at least {}"),
@@ -27,6 +27,7 @@ _BOUNDS: Mapping[str, tuple[str, str]] = {
     "too_long": ("max_length", "{} with at most {} entries"),
 }
 _PATTERNS = (
+    ("check:", "a metric: a-z, 0-9 and '_', at most 48 characters, or check:<name of a check>"),
     ("a-z0-9-", "a-z, 0-9 and inner '-', at most 48 characters"),
     ("A-Za-z_", "the name of an environment variable, such as OPENAI_API_KEY"),
     ("https?", "an address that starts with http:// or https:// and holds no user name"),
@@ -72,6 +73,8 @@ def where(loc: Loc) -> str:
     index = "".join(f"[{part}]" for part in loc if isinstance(part, int))
     depth = len(_sections(loc))
     section = f"[{'.'.join(names[:depth])}]" if depth else ""
+    if len(loc) > depth > 0 and isinstance(loc[depth], int):  # one of a list of sections
+        section, index = f"[{section}] number {int(loc[depth]) + 1}", ""
     return " ".join(part for part in (section, ".".join(names[depth:]) + index) if part) or "the file"
 
 
@@ -80,6 +83,8 @@ def _sections(loc: Loc) -> tuple[type[BaseModel], ...]:
     found: list[type[BaseModel]] = []
     model: type[BaseModel] = Settings
     for part in loc:
+        if isinstance(part, int):
+            continue
         field = model.model_fields.get(str(part))
         section = section_of(field.annotation) if field is not None else None
         if section is None:
@@ -115,7 +120,8 @@ def _missing(loc: Loc) -> str:
     if len(sections) == len(loc):
         return f"the section {where(loc)} is missing: {(sections[-1].__doc__ or '').strip()}"
     field = _innermost(sections).model_fields[str(loc[-1])]
-    return f"{where(loc)} is missing - expected {_article(type_in_words(field.annotation))}: {field.description}"
+    meaning = (field.description or "").replace("\n", " ")
+    return f"{where(loc)} is missing - expected {_article(type_in_words(field.annotation))}: {meaning}"
 
 
 def _expected(error: ErrorDetails, loc: Loc) -> str:
@@ -138,11 +144,11 @@ def _did_you_mean(value: object, expected: str) -> str:
 
 def _typed(loc: Loc) -> str:
     sections = _sections(loc)
-    if len(sections) == len(loc):
+    if len(sections) == sum(isinstance(part, str) for part in loc):
         return f"a section {where(loc)} with keys of its own"
     names = [part for part in loc if isinstance(part, str)][len(sections) :]
     if len(names) > 1:
-        return "a value that JSON can hold (no dates)"
+        return "a number" if sections[0] is ContractSection else "a value that JSON can hold (no dates)"
     words = type_in_words(_innermost(sections).model_fields[names[0]].annotation)
     return _article(words.removeprefix("list of ") if isinstance(loc[-1], int) else words)
 

@@ -36,11 +36,10 @@ def describe() -> tuple[Setting, ...]:
 
 
 def section_of(annotation: object) -> type[BaseModel] | None:
-    """The model behind a field's type, if it is a section (or an optional one)."""
-    for part in (annotation, *get_args(annotation)):
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            return part
-    return None
+    """The model behind a field's type, if it is a section, an optional one or a list of them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := section_of(part)) is not None), None)
 
 
 def _settings(model: type[BaseModel], prefix: str) -> Iterator[Setting]:

@@ -24,7 +24,8 @@ ReasonCode = Literal[
     "suite",
     "val",
     "cost",
-    "time",  # measured and rejected
+    "time",
+    "contract",  # measured and rejected (`contract` also inconclusive, where a bound could not be measured)
     "infra",
     "stop",  # inconclusive
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from optimizer.domain.json import content_hash
@@ -56,6 +57,9 @@ class Rollout:
     """Seconds; not part of the comparable outcome."""
     cpu_s: float
     """CPU seconds of the sandboxed side; not part of the comparable outcome."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """What the benchmark reports besides the score, and what is read off the trace when it is recorded: `trajectory`,
+    `escalation`, and `usd` and `tokens` at the full price of replayed calls too."""
 
     def __post_init__(self) -> None:
         """`infra_error` and only `infra_error` has no score."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from optimizer.domain.json import JsonObject
@@ -11,6 +13,11 @@ from optimizer.domain.model import Upstream
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+BUILT_IN_METRICS = frozenset(
+    {"success", "score", "usd", "tokens", "latency_s", "model_calls", "escalation", "safety", "trajectory", "utility"}
+)
+"""Metrics that hone measures itself; docs/contract.md says how. A benchmark's own bear other names."""
+METRIC_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +112,23 @@ class Score:
     value: float
     """0.0 to 1.0."""
     checks: tuple[Check, ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Business outcomes of this one task by name, such as `csat`; a `[contract]` may speak of them. Leave out what was
+    not measured."""
 
     def __post_init__(self) -> None:
-        """Refuse a value outside [0, 1], NaN included."""
+        """Refuse a value outside [0, 1], NaN included, and a metric that is no number or bears a taken name."""
         if not 0.0 <= self.value <= 1.0:
             message = f"a score lies in [0, 1], got {self.value!r}"
             raise ValueError(message)
+        for name, value in self.metrics.items():
+            if not METRIC_NAME.fullmatch(name) or name in BUILT_IN_METRICS:
+                taken = ", ".join(sorted(BUILT_IN_METRICS))
+                message = f"a metric is named in a-z, 0-9 and _, and not as one of hone's own ({taken}); got {name!r}"
+                raise ValueError(message)
+            if not math.isfinite(value):
+                message = f"metric {name} is a finite number, got {value!r}; leave out what was not measured"
+                raise ValueError(message)
 
     @property
     def is_pass(self) -> bool:

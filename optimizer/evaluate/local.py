@@ -10,6 +10,7 @@ from optimizer.domain.rollout import Rollout, RolloutJob, Status
 from optimizer.domain.task import Benchmark, Check, Score
 from optimizer.domain.trace import Span, Trace
 from optimizer.evaluate.executor import Executed
+from optimizer.evaluate.metrics import recorded_metrics
 from optimizer.gateway.door import Door
 from optimizer.gateway.gateway import Gateway
 from optimizer.gateway.tape import DoorRecord
@@ -66,6 +67,7 @@ def _outcome(job: RolloutJob, result: Result, record: DoorRecord, score: Score) 
         sandbox_level=result.level,
         wall_s=result.wall_s,
         cpu_s=result.cpu_s,
+        metrics=recorded_metrics(score, record),
     )
     return Executed(rollout=rollout, trace=trace)
 

@@ -7,7 +7,7 @@ returns is evidence, and it decides nothing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.json import content_hash
@@ -15,11 +15,14 @@ from optimizer.domain.rollout import Rollout, RolloutJob
 from optimizer.domain.task import Task
 from optimizer.domain.trace import Usage
 from optimizer.evaluate.evaluator import Evaluator
+from optimizer.evaluate.metrics import values_of
 from optimizer.gate import course
+from optimizer.gate.contract import Contract
 from optimizer.gate.course import Outcome, SuiteCase, Want
 from optimizer.gate.evidence import Evidence
 from optimizer.gate.guard import TrunkRecord
 from optimizer.gate.policy import Policy
+from optimizer.gate.pooled import Pooled
 from optimizer.gate.rules import course_of
 
 
@@ -50,8 +53,10 @@ class Contest:
     seed: int
     holds: Callable[[EvalCase, Rollout], Awaitable[bool]] = is_solved
     """Whether a case holds in a measured run of its task; a case of a cheaper layer looks at its own check alone."""
+    pooled: Mapping[str, Pooled] = field(default_factory=dict)
+    """The trunk's record of every metric but success."""
 
-    def for_gate(self) -> course.Contest:
+    def for_gate(self, contract: Contract) -> course.Contest:
         """The same with names alone; validation tasks in an order fixed by the candidate."""
         return course.Contest(
             candidate=self.candidate,
@@ -71,6 +76,9 @@ class Contest:
                 for case in self.suite
             ),
             best_val=self.best_val,
+            slices={task: self.tasks[task].slices for task in self.record.cells},
+            pooled=self.pooled,
+            trunk_metrics={task: values_of(rollout, contract) for task, rollout in self.trunk_val.items()},
         )
 
 
@@ -96,7 +104,7 @@ class Race:
 
     async def run(self) -> Outcomes:
         """Run what the gate wants until it has seen enough."""
-        wanted = course_of(self._contest.for_gate(), self._policy)
+        wanted = course_of(self._contest.for_gate(self._policy.contract), self._policy)
         try:
             wants = next(wanted)
             while True:
@@ -130,6 +138,7 @@ class Race:
             is_pass=rollout.is_pass,
             crash=rollout.note if rollout.status == "crashed" else None,
             is_replayed=trunk is not None and self._is_trunks_luck(rollout, trunk),
+            metrics=values_of(rollout, self._policy.contract) if want.purpose == "val" and rollout.is_measured else {},
         )
 
     def _is_trunks_luck(self, candidate: Rollout, trunk: Rollout) -> bool:

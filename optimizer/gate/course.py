@@ -13,7 +13,8 @@ from typing import Literal, TypeAlias
 
 from optimizer.domain.evalcase import Layer
 from optimizer.gate.evidence import Evidence
-from optimizer.gate.guard import TrunkRecord
+from optimizer.gate.guard import Cell, TrunkRecord
+from optimizer.gate.pooled import Pooled, Weighed
 from optimizer.gate.suite import MAX_RUNS, CaseRuns
 from optimizer.gate.target import Pair
 
@@ -41,6 +42,10 @@ class Outcome:
     """Why the harness crashed; None when it did not. A crash is a fail."""
     is_replayed: bool = False
     """Every model call was byte-identical to the trunk's run of the same trial: the edit never mattered."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Measured values of the run by name; read for validation alone."""
+    utility: float | None = None
+    """0.0 to 1.0: what validation weighs where that is not the pass; None where it was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +77,30 @@ class Contest:
     trunk_val: Mapping[str, bool] = field(default_factory=dict)
     """The trunk's own validation runs of trial 0."""
     suite: tuple[SuiteCase, ...] = ()
-    n_train: int = 0
-    """Train tasks in the split; 0 where that is not known."""
     best_val: float = 0.0
     """Best validation score any accepted version was ever seen with; read by `published` alone."""
+    slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Slices of each validation task; read by the metric contract alone."""
+    pooled: Mapping[str, Pooled] = field(default_factory=dict)
+    """The trunk's record of every metric but success."""
+    trunk_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Metrics of the trunk's own validation runs of trial 0, by task."""
+    weighed: Weighed | None = None
+    """What validation compares; None for the pass."""
+
+    def value(self, task: str, outcome: Outcome) -> float | None:
+        """What validation weighs of a run; None where it was not measured, or never on the trunk."""
+        if outcome.is_pass is None or self.weighed is None:
+            return outcome.is_pass
+        return outcome.utility if task in self.weighed.record.cells else None
+
+    def cell(self, task: str) -> Cell:
+        """The trunk's record of the same on a task."""
+        return (self.record if self.weighed is None else self.weighed.record).cells[task]
+
+    def own(self, task: str) -> float:
+        """The same of the trunk's own run of trial 0."""
+        return self.trunk_val[task] if self.weighed is None else self.weighed.own.get(task, self.cell(task).rate)
 
 
 Outcomes: TypeAlias = Mapping[Want, Outcome]

@@ -11,19 +11,20 @@ from optimizer.domain.candidate import Decision, GateCheck, ReasonCode, Verdict
 from optimizer.gate.evidence import Evidence
 from optimizer.gate.policy import Policy
 from optimizer.gate.target import TargetTest
+from optimizer.gate.terms import broken_bounds, checks_of, named, unread_bounds, weighs_words, words_of
 
 
 def decide(evidence: Evidence, policy: Policy) -> Decision:
     """Judge the evidence. Total: every stage a race can end at has a verdict."""
     verdict, code, lead = _verdict(evidence, policy)
     numbers = _numbers(evidence, policy)
-    post = evidence.validation
+    post = evidence.on_success
     return Decision(
         candidate=evidence.candidate,
         verdict=verdict,
         reason_code=code,
         reason=f"{lead}: {'; '.join(numbers)}" if numbers else lead,
-        checks=_checks(evidence, policy),
+        checks=(*_checks(evidence, policy), *checks_of(evidence, policy.contract)),
         val_before=evidence.trunk_estimate,
         val_after=None if post is None or evidence.trunk_estimate is None else evidence.trunk_estimate + post.shrunk,
         val_interval=None if post is None else post.interval,
@@ -41,25 +42,36 @@ def _verdict(evidence: Evidence, policy: Policy) -> tuple[Verdict, ReasonCode, s
     if evidence.crash is not None:
         return "reject", "crash", f"rejected (crash: {evidence.crash})"
     if evidence.rule != "trial":
-        return _late_verdict(evidence, "val")
+        return _late_verdict(evidence, "val", policy)
     test = evidence.target
     if test is None or test.state == "continue":
         return "inconclusive", "stop", "inconclusive (stopped before the target test ended)"
     if test.state == "failed":
         return "reject", "noise", "rejected (target test)"
-    return _late_verdict(evidence, "target" if test.state == "passed" else "broad")
+    return _late_verdict(evidence, "target" if test.state == "passed" else "broad", policy)
 
 
-def _late_verdict(evidence: Evidence, route: ReasonCode) -> tuple[Verdict, ReasonCode, str]:
+def _late_verdict(evidence: Evidence, route: ReasonCode, policy: Policy) -> tuple[Verdict, ReasonCode, str]:
     suite = evidence.suite
     if suite is not None and not suite.is_passed:
         return "reject", "suite", f"rejected (regression suite: breaks {', '.join(suite.named)})"
     if evidence.validation is None:
         return "inconclusive", "stop", "inconclusive (stopped before validation)"
     how = f"{route} route" if evidence.rule == "trial" else f"rule {evidence.rule}"
-    if evidence.is_admitted:
-        return "accept", route, f"accepted ({how})"
-    return "reject", "val", f"rejected (validation, {how})"
+    if not evidence.is_admitted:
+        return "reject", "val", f"rejected (validation, {how})"
+    return _contract_verdict(evidence, policy) or ("accept", route, f"accepted ({how})")
+
+
+def _contract_verdict(evidence: Evidence, policy: Policy) -> tuple[Verdict, ReasonCode, str] | None:
+    """The contract's word on what validation admits: a breached bound stops it, an unread one leaves it open."""
+    broken = broken_bounds(evidence, policy.contract)
+    if broken:
+        return "reject", "contract", f"rejected (contract: {', '.join(named(check) for check in broken)})"
+    unread = unread_bounds(evidence, policy.contract)
+    if unread:
+        return "inconclusive", "contract", f"inconclusive (contract: {', '.join(named(check) for check in unread)})"
+    return None
 
 
 def _numbers(evidence: Evidence, policy: Policy) -> list[str]:
@@ -70,6 +82,7 @@ def _numbers(evidence: Evidence, policy: Policy) -> list[str]:
         numbers.append(evidence.suite.note)
     if evidence.validation is not None:
         numbers.append(_validation_words(evidence, policy))
+    numbers += words_of(evidence, policy.contract)
     return numbers
 
 
@@ -86,7 +99,7 @@ def _validation_words(evidence: Evidence, policy: Policy) -> str:
     post = evidence.validation
     assert post is not None
     replayed = f", {evidence.n_replayed} replayed" if evidence.n_replayed else ""
-    seen = f"val {100 * post.mean:+.1f} pts on {post.n} of {evidence.n_val_tasks} tasks{replayed}"
+    seen = f"{weighs_words(evidence)} {100 * post.mean:+.1f} pts on {post.n} of {evidence.n_val_tasks} tasks{replayed}"
     if evidence.rule == "published":
         return f"{seen} vs pooled trunk; score {evidence.score:.3f} (need the best ever seen, {evidence.best_val:.3f})"
     if evidence.rule == "paired-kse":

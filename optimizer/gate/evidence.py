@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from optimizer.domain.trace import Usage
+from optimizer.gate.contract import SUCCESS
 from optimizer.gate.guard import Posterior
+from optimizer.gate.measures import Measure
 from optimizer.gate.policy import RuleName
 from optimizer.gate.suite import SuiteVerdict
 from optimizer.gate.target import TargetTest
@@ -25,7 +27,15 @@ class Evidence:
     suite_runs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Passes and measured runs of each case, by case id."""
     validation: Posterior | None = None
-    """After the last block; None before the first."""
+    """After the last block; None before the first. Of `weighs`."""
+    weighs: str = SUCCESS
+    """What validation was decided by: success, `utility`, or another metric of the contract."""
+    success: Posterior | None = None
+    """What validation says of success; None where `validation` says it, or before the first block."""
+    measures: tuple[Measure, ...] = ()
+    """The metrics of the contract on validation, and the cost."""
+    is_val_complete: bool = False
+    """Whether every validation task was asked for."""
     val: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Passes and measured runs of the candidate itself by validation task; replayed runs are not among them."""
     is_admitted: bool = False
@@ -46,3 +56,8 @@ class Evidence:
     n_unmeasured: int = 0
     """Rollouts lost to infrastructure after all retries."""
     usage: Usage = field(default_factory=Usage)
+
+    @property
+    def on_success(self) -> Posterior | None:
+        """What validation says of success, whatever it was decided by."""
+        return self.validation if self.weighs == SUCCESS else self.success

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from optimizer.gate.contract import Contract
 from optimizer.gate.guard import BROAD_ROUTE, TARGET_ROUTE, GuardRule
 from optimizer.gate.target import TargetRule, TargetTest
 
@@ -27,6 +28,9 @@ class Policy:
     """How often the whole of validation is run for an edit that gets that far."""
     k_se: float = 1.0
     """`paired-kse`: standard errors by which the mean paired difference must lie above zero."""
+
+    contract: Contract = field(default_factory=Contract)
+    """What is wanted beside success, and what no gain may buy."""
 
     def route(self, test: TargetTest | None) -> GuardRule:
         """The validation rule that the target test has opened."""

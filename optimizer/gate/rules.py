@@ -31,6 +31,7 @@ from optimizer.gate.guard import BLOCK, Posterior, judge_guard, noise_of, poster
 from optimizer.gate.policy import Policy, RuleName
 from optimizer.gate.suite import MAX_RUNS, SuiteVerdict, judge_suite
 from optimizer.gate.target import Pair, TargetTest, judge_target
+from optimizer.gate.weigh import under_contract
 
 READ_OFF: tuple[Layer, ...] = ("deterministic", "semantic")
 Steps = Generator[tuple[Want, ...], Outcomes, Evidence]
@@ -83,7 +84,7 @@ def paired_kse(contest: Contest, policy: Policy) -> Course:
         return evidence
     outcomes = _by_task((yield _val_wants(contest.val_order, 0)))
     evidence = _with_block(contest, evidence, outcomes)
-    x = [float(bool(o.is_pass)) - contest.trunk_val[t] for t, o in outcomes.items() if _is_paired(contest, t, o)]
+    x = [value - contest.own(t) for t, o in outcomes.items() if (value := _paired(contest, t, o)) is not None]
     if not x:
         return evidence
     post = posterior(tuple(x), 0.0)
@@ -99,8 +100,8 @@ RULES: dict[RuleName, Callable[[Contest, Policy], Course]] = {
 
 
 def course_of(contest: Contest, policy: Policy) -> Course:
-    """The course of the rule that the policy names."""
-    return RULES[policy.rule](contest, policy)
+    """The course of the rule that the policy names, with the metric contract as its last stage."""
+    return under_contract(RULES[policy.rule], contest, policy)
 
 
 def score_seen(contest: Contest, evidence: Evidence) -> float:
@@ -200,8 +201,7 @@ def _pooled(
 ) -> Posterior:
     means = tuple(math.fsum(values) / len(values) for values in seen.values())
     noise = tuple(
-        noise_of(contest.record.cells[task], len(values)) if task in evidence.val else 0.0
-        for task, values in seen.items()
+        noise_of(contest.cell(task), len(values)) if task in evidence.val else 0.0 for task, values in seen.items()
     )
     return posterior(means, prior_mean, noise=noise)
 
@@ -218,8 +218,8 @@ def _is_the_trunks(contest: Contest, task: str, outcome: Outcome) -> bool:
     return outcome.is_replayed and outcome.is_pass is not None and task in contest.trunk_val
 
 
-def _is_paired(contest: Contest, task: str, outcome: Outcome) -> bool:
-    return outcome.is_pass is not None and task in contest.trunk_val
+def _paired(contest: Contest, task: str, outcome: Outcome) -> float | None:
+    return contest.value(task, outcome) if task in contest.trunk_val else None
 
 
 def _differences(contest: Contest, outcomes: Mapping[str, Outcome]) -> dict[str, float]:
@@ -230,11 +230,11 @@ def _differences(contest: Contest, outcomes: Mapping[str, Outcome]) -> dict[str,
     """
     found = {}
     for task, outcome in outcomes.items():
-        if outcome.is_pass is None:
+        value = contest.value(task, outcome)
+        if value is None:
             continue
         is_replay = _is_the_trunks(contest, task, outcome)
-        base = float(contest.trunk_val[task]) if is_replay else contest.record.cells[task].rate
-        found[task] = outcome.is_pass - base
+        found[task] = value - (contest.own(task) if is_replay else contest.cell(task).rate)
     return found
 
 

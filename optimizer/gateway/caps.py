@@ -52,6 +52,11 @@ class RolloutMeter:
         self._n_calls = 0
         self._n_steps = 0
 
+    @property
+    def used(self) -> Spend:
+        """All calls at their original price, replayed ones included."""
+        return self._used
+
     def hold(self, estimate: Spend) -> None:
         """Count a call and set its worst case aside.
 

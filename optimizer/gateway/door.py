@@ -62,6 +62,7 @@ class Door:
         return DoorRecord(
             spans=spans,
             usage=Trace(spans=spans).usage,
+            worth=self._meter.used,
             is_over=self._tape.is_over,
             cap_hit=self._meter.cap_hit,
             infra=self._tape.infra,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from optimizer.domain.budget import Spend
 from optimizer.domain.json import Json
 from optimizer.domain.trace import Span, SpanKind, Usage
 
@@ -16,6 +17,8 @@ class DoorRecord:
 
     spans: tuple[Span, ...]
     usage: Usage
+    worth: Spend
+    """What all calls would have cost had none been replayed."""
     is_over: bool
     """The conversation has ended: submitted, or ended by the task."""
     cap_hit: str | None

@@ -179,6 +179,7 @@ class Ledger:
             if self._store.put_addressed_blob(sha, payload, "trace"):
                 self._store.insert_new(schema.TRACE_EVENT, rows.trace_event_rows(sha, trace))
             if self._store.insert(schema.ROLLOUT, rows.rollout_row(rollout, sha, time.time())):
+                self._store.insert_new(schema.ROLLOUT_METRIC, rows.metric_rows(rollout))
                 self._tally()
         self._tasks.add(rollout.job.task.id)
         return sha

@@ -38,7 +38,14 @@ class Nouns:
             " WHERE rollout.id = ?",
             rollout_id,
         )
-        return None if row is None else _rollout(row)
+        return None if row is None else _rollout(row, self._metrics(rollout_id))
+
+    def _metrics(self, rollout_id: str) -> dict[str, float]:
+        """Metrics of a rollout; a ledger that was begun before there were any has no table of them."""
+        if not self._database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'rollout_metric'").fetchone():
+            return {}
+        query = "SELECT name, value FROM rollout_metric WHERE rollout_id = ? ORDER BY name"
+        return {row["name"]: row["value"] for row in self._database.execute(query, (rollout_id,)).fetchall()}
 
     def trace(self, sha: str) -> Trace:
         """All spans of a rollout.
@@ -141,7 +148,7 @@ def usage_from(row: sqlite3.Row) -> Usage:
     return Usage(**{name: row[name] for name in USAGE_FIELDS})
 
 
-def _rollout(row: sqlite3.Row) -> Rollout:
+def _rollout(row: sqlite3.Row, metrics: dict[str, float]) -> Rollout:
     task = Task(id=row["task_id"], split=row["split"], group=row["group_name"], slices=tuple(json.loads(row["slices"])))
     checks: list[Any] = json.loads(row["checks"])
     return Rollout(
@@ -155,6 +162,7 @@ def _rollout(row: sqlite3.Row) -> Rollout:
         sandbox_level=row["sandbox_level"],
         wall_s=row["wall_s"],
         cpu_s=row["cpu_s"],
+        metrics=metrics,
     )
 
 

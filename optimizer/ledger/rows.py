@@ -57,6 +57,14 @@ def rollout_row(rollout: Rollout, trace_sha: str, recorded_at: float) -> Columns
     }
 
 
+def metric_rows(rollout: Rollout) -> list[Columns]:
+    """Rows of `rollout_metric`."""
+    return [
+        {"rollout_id": rollout.job.id, "name": name, "value": float(value)}
+        for name, value in sorted(rollout.metrics.items())
+    ]
+
+
 def trace_event_rows(trace_sha: str, trace: Trace) -> list[Columns]:
     """Rows of `trace_event`: what a list shows, and the wall times."""
     return [

@@ -9,7 +9,7 @@ from optimizer.ledger.table import Table, columns
 
 APPLICATION_ID = 0x686F6E65
 """`hone` in ASCII: tells a ledger from any other SQLite file."""
-MAJOR, MINOR = 2, 0
+MAJOR, MINOR = 2, 1
 USER_VERSION = MAJOR * 1000 + MINOR
 """A reader opens any minor version of its major, which differ by whole tables; any other major is refused."""
 
@@ -70,6 +70,12 @@ ROLLOUT = Table(
     ),
     key=("id",),
     indexes=("tree, purpose", "task_id, purpose", "trace_sha"),
+)
+ROLLOUT_METRIC = Table(
+    name="rollout_metric",
+    columns=columns("rollout_id TEXT, name TEXT, value REAL"),
+    key=("rollout_id", "name"),
+    is_compact=True,
 )
 TALLY = Table(
     name="tally",
@@ -293,6 +299,7 @@ TABLES: tuple[Table, ...] = (
     BLOB,
     TASK,
     ROLLOUT,
+    ROLLOUT_METRIC,
     TALLY,
     TRACE_EVENT,
     MODEL_CALL,

@@ -114,9 +114,9 @@ class Store:
             self._packs.close()
 
     def _checkpoint_when_due(self) -> None:
-        """Each commit logs about four pages, and one more for every three rows."""
+        """Each commit logs about six pages, and one more for every three rows."""
         n_rows = self.database.total_changes
-        self._pages += 4 + (n_rows - self._rows) // 3
+        self._pages += 6 + (n_rows - self._rows) // 3
         self._rows = n_rows
         if self._pages > PAGES_PER_CHECKPOINT:
             self._pages = 0

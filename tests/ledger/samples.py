@@ -104,6 +104,7 @@ def rollout(of: RolloutJob, *, wall_s: float = 1.5, passed: bool = False, usage:
         sandbox_level="native",
         wall_s=wall_s,
         cpu_s=wall_s / 10,
+        metrics={"csat": 0.75},
     )
 
 

@@ -111,6 +111,7 @@ def test_a_ledger_of_the_version_before_is_read_as_it_is_and_written_with_the_ne
     with closing(sqlite3.connect(folder / "ledger.sqlite")) as database:
         database.execute("DROP TABLE call_intent")
         database.execute("DROP TABLE call_intent_end")
+        database.execute("DROP TABLE rollout_metric")
         database.execute("PRAGMA user_version = 2000")
     with LedgerReader.open(folder) as reader:
         assert reader.status().uncertain == Spend()

@@ -68,6 +68,7 @@ rollouts = st.builds(
     sandbox_level=texts,
     wall_s=st.floats(0, 1e6),
     cpu_s=st.floats(0, 1e6),
+    metrics=st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=3),
 )
 edits = st.lists(st.builds(FileEdit, path=texts, content=st.none() | st.binary(max_size=50)), max_size=3).map(tuple)
 proposals = st.builds(

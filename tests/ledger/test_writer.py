@@ -37,7 +37,7 @@ def test_no_table_lets_a_row_be_changed_removed_or_replaced(recorded: Ledger, fo
         recorded.record_rollout(samples.rollout(samples.job(trial=trial)), samples.trace(1))
     with raw(folder) as database:
         tables = [name for (name,) in database.execute(TABLES)]
-        assert len(tables) == 34
+        assert len(tables) == 35
         for table in tables:
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0, table

@@ -158,7 +158,6 @@ def _trial(sim: Simulation, edit: Edit) -> tuple[Evidence, int]:
         trunk_val=sim.own,
         suite=tuple(sim.suite.values()),
         best_val=sim.best,
-        n_train=sim.world.rule.n_train,
     )
     return driven(sim, contest, edit)
 
