@@ -30,6 +30,7 @@ from optimizer.ledger.control import ReviewPayload, send
 from optimizer.ledger.digest import content_digest
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.reader import LedgerReader
+from optimizer.mining.cluster_entry import MergeProposal
 from optimizer.mining.diagnose import diagnose
 from optimizer.mining.diagnosis_prompt import known_classes
 from optimizer.mining.induction import base_of
@@ -67,18 +68,22 @@ class DeskBenchmark(ToyBenchmark):
         return DeskEnvironment(task)
 
 
+@dataclass
 class DeskExecutor:
     """Jane's request is refused by the base in every task; the better version helps her."""
 
+    has_two_kinds: bool = False
+
     async def execute(self, job: RolloutJob) -> Executed:
         is_right = job.tree == BETTER
-        check = Check(name="final_state", is_passed=is_right, detail=f"told {MAIL}, Jane Roe, card {CARD}")
+        name = "house_rule" if self.has_two_kinds and job.task.id == "train-1" else "final_state"
+        check = Check(name=name, is_passed=is_right, detail=f"told {MAIL}, Jane Roe, card {CARD}")
         user = {"first_name": "Jane", "last_name": "Roe", "email": MAIL}
         spans = (
             Span(index=0, kind="user_turn", name="user", input="Hello?", output=f"I am Jane Roe, {MAIL}, {CARD}."),
             Span(index=1, kind="tool_call", name="get_user", input={"email": MAIL}, output=user),
             Span(index=2, kind="submit", name="submit", input=f"{QUOTED} Bye, Jane, {MAIL}", output=""),
-            Span(index=3, kind="check", name="final_state", input=check.detail, output=is_right),
+            Span(index=3, kind="check", name=name, input=check.detail, output=is_right),
         )
         rollout = replace(rollout_of(job, "passed" if is_right else "failed"), checks=(check,))
         return Executed(rollout=rollout, trace=Trace(spans=spans))
@@ -92,6 +97,7 @@ class Session:
     ledger: Ledger
     mode: str = "auto"
     doctor: Diagnostician | None = None
+    has_two_kinds: bool = False
     budget: Budget = field(default_factory=lambda: Budget(BudgetLimits()))
 
     def __post_init__(self) -> None:
@@ -101,7 +107,7 @@ class Session:
         self.desk = ReviewDesk(journal, mode=self.mode)  # type: ignore[arg-type]
         self.steering = Steering(journal, self.desk, lambda _: None)
         limits = EvaluatorSettings(concurrency=2, infra_retries=0, max_usd=1, max_tokens=1)
-        self.evaluator = Evaluator(DeskExecutor(), self.ledger, self.budget, limits)
+        self.evaluator = Evaluator(DeskExecutor(self.has_two_kinds), self.ledger, self.budget, limits)
         lens = Lens(taxonomy=taxonomy, base=base_of(shipped_text()), redact=self.redact, diagnostician=self.doctor)
         self.miner = Miner(journal, self.desk, lens, settings, self.budget)
         pedigree = Pedigree(splits="s", taxonomy=taxonomy.sha, redaction=REDACTION_VERSION)
@@ -139,7 +145,7 @@ async def diagnosing(folder: Path, wire: WireServer, ledger: Ledger, mode: str =
             redact=redacting(Redactor(project_key(folder / "redaction.key"))),
             rules=DiagnosisRules(per_batch=1, names_clusters=False, review=mode),  # type: ignore[arg-type]
         )
-        yield Session(folder, ledger, mode, doctor, budget)
+        yield Session(folder, ledger, mode, doctor, budget=budget)
 
 
 def begin(folder: Path) -> Ledger:
@@ -248,3 +254,42 @@ async def test_with_a_person_in_charge_a_label_waits_and_a_ruling_moves_the_fail
             await again.batch(2)
             assert {cluster.label: cluster.n_failures for cluster in again.miner.book} == moved
     assert content_digest(tmp_path / "night") == digest
+
+
+async def alike(session: Session, n_batches: int) -> list[int | None]:
+    """Parents of cluster 2 after each batch, the first of which leads the book to find it like cluster 1."""
+    parents = []
+    for n in range(1, n_batches + 1):
+        await session.batch(n)
+        if n == 1:
+            session.miner.book.pending = (MergeProposal(child=2, into=1, similarity=0.9),)
+        parents.append(session.miner.book.get(2).parent)
+    return parents
+
+
+async def test_a_merge_waits_for_a_person_and_a_resume_repeats_the_answer_at_its_step(tmp_path: Path):
+    with begin(tmp_path) as ledger:
+        session = Session(tmp_path, ledger, "human", has_two_kinds=True)
+        assert await alike(session, 2) == [None, None]
+        with LedgerReader.open(tmp_path / "night") as reader:
+            (question,) = reader.reviews()
+        assert (question.item.kind, question.answers) == ("cluster_merge", ())
+        assert [value for value in PERSONAL if value in repr(question)] == []
+        send(ledger.folder, "review", ReviewPayload(item=question.item.id, answer="yes"), who="ann")
+        await session.batch(3)
+        assert session.miner.book.get(2).parent == 1
+        send(ledger.folder, "review", ReviewPayload(item=question.item.id, answer="no"), who="ben")
+        await session.batch(4)
+        assert session.miner.book.get(2).parent is None, "a later answer parts them again"
+    digest = content_digest(tmp_path / "night")
+    with resume(tmp_path) as ledger:
+        assert await alike(Session(tmp_path, ledger, "human", has_two_kinds=True), 4) == [None, None, 1, None]
+    assert content_digest(tmp_path / "night") == digest
+
+
+async def test_where_nobody_is_waited_for_a_merge_applies_at_once_and_says_by_whom(tmp_path: Path):
+    with begin(tmp_path) as ledger:
+        assert await alike(Session(tmp_path, ledger, has_two_kinds=True), 2) == [None, 1]
+    with LedgerReader.open(tmp_path / "night") as reader:
+        (question,) = reader.reviews()
+    assert [(each.answer.answer, each.answer.by) for each in question.answers] == [("yes", "auto")]
