@@ -115,6 +115,12 @@ def _build(environment: HarnessEnvironment, report: Callable[[str], None]) -> No
     report("the harness environment is ready")
 
 
+def _clean_environment() -> dict[str, str]:
+    """The variables of this process but those that show pip foreign packages, which it would take for installed."""
+    foreign = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT"}
+    return {name: value for name, value in os.environ.items() if name not in foreign}
+
+
 def _install(environment: HarnessEnvironment, *, borrow_pip: bool) -> None:
     pip = [sys.executable, "-m", "pip", "--python", str(environment.python)]
     if not borrow_pip:
@@ -122,6 +128,7 @@ def _install(environment: HarnessEnvironment, *, borrow_pip: bool) -> None:
     try:
         done = subprocess.run(
             [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input", *environment.requirements],
+            env=_clean_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -7,10 +7,11 @@ to join is paid for then, and never before. Verification and its reasons are `op
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from optimizer.campaign.evidence import Evidence
 from optimizer.campaign.journal import Journal
+from optimizer.campaign.semantic import OpenJudge, Semantic
 from optimizer.config.settings import Settings
 from optimizer.domain.dataset import Pedigree
 from optimizer.domain.evalcase import EvalCase
@@ -23,7 +24,7 @@ from optimizer.evals.manifest import manifest_of
 from optimizer.evals.suite import Suite, Tally, drafted
 from optimizer.evals.variations import fitting_variation
 from optimizer.evaluate.evaluator import Evaluator
-from optimizer.mining.taxonomy import default_taxonomy
+from optimizer.mining.taxonomy import Taxonomy, default_taxonomy
 
 WITHHELD = "[withheld: it shares words with a val or test task]"
 
@@ -34,11 +35,10 @@ class Sources:
 
     benchmark: Benchmark
     pedigree: Pedigree
-
-
-def taxonomy_hash() -> str:
-    """Hash of the taxonomy by which failures are labelled."""
-    return default_taxonomy().sha
+    taxonomy: Taxonomy = field(default_factory=default_taxonomy)
+    """By which failures are labelled."""
+    judge: OpenJudge | None = None
+    """Opens the judge of the semantic layer when a case first needs it; None where none is set up."""
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -61,7 +61,13 @@ class Curator:
         self._sources = sources
         self._settings = settings
         self._suite = Suite(limit=settings.loop.suite_limit, rules=rules_of(settings))
-        self._evidence = Evidence(journal, sources.benchmark, admitted=settings.evals.admit)
+        self._evidence = Evidence(
+            journal,
+            sources.benchmark,
+            admitted=settings.evals.admit,
+            taxonomy=sources.taxonomy,
+            semantic=Semantic(sources.judge, journal.trace),
+        )
         self._version = manifest_of((), pedigree=sources.pedigree)
         self._accepted: set[str] = set()
         self._reopened: set[int] = set()

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from optimizer.campaign.journal import Journal
-from optimizer.domain.errors import BenchmarkError, ConfigError
+from optimizer.campaign.semantic import Semantic
+from optimizer.domain.errors import BenchmarkError
 from optimizer.domain.evalcase import EvalCase, Verification
 from optimizer.domain.failure import Failure
 from optimizer.domain.json import canonical_json
@@ -20,16 +21,27 @@ from optimizer.evals.openings import TRIES, opening_text, read_openings
 from optimizer.evals.reduction import shortest_prefix
 from optimizer.evals.runs import RunBook
 from optimizer.mining.detectors.explain import explain, findings
+from optimizer.mining.taxonomy import Taxonomy
 
 
 class Evidence:
     """Finds out about cases on the trusted side. Only the openings of val and test are read, never a run of test."""
 
-    def __init__(self, journal: Journal, benchmark: Benchmark, *, admitted: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        benchmark: Benchmark,
+        *,
+        admitted: Mapping[str, str],
+        taxonomy: Taxonomy,
+        semantic: Semantic,
+    ) -> None:
         """`admitted` names, by train task, who admits its cases in spite of what their text shares."""
         self._journal = journal
         self._benchmark = benchmark
         self._admitted = admitted
+        self._taxonomy = taxonomy
+        self._semantic = semantic
         self._runs = RunBook()
         self._near = NearIndex()
         self._like: dict[str, Neighbour | None] = {}
@@ -103,9 +115,10 @@ class Evidence:
 
         Raises:
             ConfigError: a semantic case, for which no calibrated judge is at hand.
+            BudgetExhaustedError: a judgement is not affordable.
         """
         if case.layer == "semantic":
-            raise ConfigError(f"case {case.id} needs a calibrated judge for {case.check!r}; none is set up")
+            return await self._semantic.holds(case, rollout)
         if rollout.is_pass or case.layer == "behavioural":
             return rollout.is_pass
         return rollout.status == "failed" and case.check not in self._signs_of(rollout)
@@ -117,7 +130,7 @@ class Evidence:
         trace = self._journal.trace(rollout)
 
         def shows(cut: Trace) -> bool:
-            finding = explain(rollout, cut)
+            finding = explain(rollout, cut, self._taxonomy)
             return finding.label == failure.label and finding.span == failure.span
 
         return shortest_prefix(trace, shows, at_least=failure.span + 1) if shows(trace) else None
@@ -172,9 +185,9 @@ class Evidence:
         """Everything that is wrong with a run: its failed checks, and the labels of all detectors that fire."""
         if rollout.job.id not in self._signs:
             trace = self._journal.trace(rollout)
-            labels = {finding.label for finding in findings(rollout, trace)}
+            labels = {finding.label for finding in findings(rollout, trace, self._taxonomy)}
             failed = {check.name for check in rollout.checks if not check.is_passed}
-            self._signs[rollout.job.id] = frozenset({explain(rollout, trace).label, *labels, *failed})
+            self._signs[rollout.job.id] = frozenset({explain(rollout, trace, self._taxonomy).label, *labels, *failed})
         return self._signs[rollout.job.id]
 
 

@@ -75,6 +75,14 @@ class Journal:
         labels = sorted({failure.label for failure in failures})
         self._say("batch", f"batch {n}: {len(failures)} of {len(rollouts)} failed ({', '.join(labels) or 'none'})")
 
+    def failure(self, failure: Failure, batch: int) -> None:
+        """A record that supersedes another of the same run, seen in that batch."""
+        self._ledger.record_failure(failure, batch)
+
+    def spent(self, spent: Spend) -> None:
+        """All that is spent up to here."""
+        self._spend(spent)
+
     def member(self, cluster_id: int, failure: Failure) -> None:
         """Which cluster a failure belongs to."""
         self._ledger.record_cluster_member(cluster_id, failure.id)

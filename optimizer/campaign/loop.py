@@ -13,6 +13,7 @@ from optimizer.campaign.contracting import require_measured, values_by_task
 from optimizer.campaign.curating import Curator, Sources
 from optimizer.campaign.journal import Journal
 from optimizer.campaign.keeping import Keeper
+from optimizer.campaign.mining import Lens, Miner
 from optimizer.campaign.proposing import Version, Workshop
 from optimizer.campaign.steering import Steering
 from optimizer.campaign.traffic import Traffic
@@ -20,7 +21,7 @@ from optimizer.config.settings import Settings
 from optimizer.domain.budget import Budget
 from optimizer.domain.candidate import Candidate, Decision
 from optimizer.domain.errors import BudgetExhaustedError, HarnessError
-from optimizer.domain.failure import Cluster, Failure
+from optimizer.domain.failure import Cluster
 from optimizer.domain.rollout import Purpose, Rollout, RolloutJob
 from optimizer.domain.task import Task
 from optimizer.evaluate.evaluator import Evaluator
@@ -29,8 +30,6 @@ from optimizer.gate.decide import decide
 from optimizer.gate.guard import TrunkRecord
 from optimizer.gate.policy import Policy
 from optimizer.gate.pooled import Pooled, pool
-from optimizer.mining.clusters import ClusterBook, ClusterRules
-from optimizer.mining.diagnose import diagnose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +68,8 @@ class Crew:
     steering: Steering
     tasks: tuple[Task, ...]
     """Train and val tasks."""
+    lens: Lens
+    """Through what failures are seen."""
     sources: Sources
     """What eval cases are checked against."""
     elapsed_s: Callable[[], float]
@@ -85,9 +86,8 @@ class Campaign:
         self._tasks = {task.id: task for task in crew.tasks}
         loop = settings.loop
         self._traffic = Traffic(crew.tasks, batch_size=loop.batch_size, seed=settings.campaign.seed)
-        self._book = ClusterBook(
-            ClusterRules(fruitless_limit=loop.fruitless_limit, dormant_batches=loop.dormant_batches)
-        )
+        self._miner = Miner(crew.journal, crew.steering.desk, crew.lens, settings, crew.budget)
+        self._book = self._miner.book
         self._curator = Curator(crew.journal, crew.evaluator, crew.sources, settings)
         self._n_candidates = 0
         self._n_idle = 0
@@ -134,20 +134,10 @@ class Campaign:
         tasks, trial_of = self._traffic.next()
         jobs = [self._job(trunk.version.tree, task, "mine", trial_of[task.id]) for task in tasks]
         rollouts = await self._crew.evaluator.run(jobs)
-        failures = {r.job.task.id: self._diagnosed(r) for r in rollouts if r.is_measured}
-        found = [failure for failure in failures.values() if failure is not None]
-        changed = self._book.absorb(self._traffic.n, failures, commit=trunk.version.commit)
-        self._crew.journal.batch(self._traffic.n, trunk.version.commit, rollouts, found, self._crew.budget.spent)
-        self._crew.journal.clusters(changed)
-        cluster_of = {failure.id: self._book.of(failure) for failure in found}
-        for failure in found:
-            self._crew.journal.member(cluster_of[failure.id], failure)
-        await self._curator.curate(trunk.version.tree, rollouts, found, cluster_of)
-        self._curator.reopened(changed, trunk.version.commit)
+        mined = await self._miner.mine(self._traffic.n, trunk.version.commit, rollouts)
+        await self._curator.curate(trunk.version.tree, rollouts, mined.found, mined.cluster_of)
+        self._curator.reopened(mined.changed, trunk.version.commit)
         self._n_idle += 1
-
-    def _diagnosed(self, rollout: Rollout) -> Failure | None:
-        return None if rollout.is_pass else diagnose(rollout, self._crew.journal.trace(rollout))
 
     async def _propose(self, trunk: Trunk, cluster: Cluster) -> Candidate | None:
         """Phase C: one candidate for one cluster, or None when nothing usable is offered."""

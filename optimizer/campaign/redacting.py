@@ -17,6 +17,7 @@ def redacting(redactor: Redactor) -> Redact:
         knowing = redactor.knowing(part for span in patient.trace.spans for part in (span.input, span.output))
         hidden = replace(
             failure,
+            signature=knowing.text(failure.signature),
             symptom=knowing.text(failure.symptom),
             cause=knowing.text(failure.cause),
             evidence=knowing.text(failure.evidence),

@@ -151,6 +151,8 @@ async def sandbox_of(workplace: Workplace, report: Report) -> AsyncIterator[Sand
         environment = environment_of(workplace, report)
         wanted = workplace.settings.sandbox
         _check_entry(workplace.settings)
+        if wanted.warm and wanted.backend != "docker":
+            report(f"[sandbox] warm = true changes nothing in the {wanted.backend} sandbox: it is for docker alone")
         async with open_sandbox(wanted.backend, environment, is_warm=wanted.warm) as sandbox:
             if lost := weaknesses(sandbox):
                 report(f"sandbox {sandbox.level} does not cover: {'; '.join(lost)}")

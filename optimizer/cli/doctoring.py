@@ -117,6 +117,7 @@ def _conformance(workplace: Workplace) -> Iterator[Finding]:
 
     with unwrapped():
         kind, said, cpu_s = anyio.run(tried)
+    yield from (Finding(what="sandbox", state="warn", detail=note) for note in notes if "[sandbox]" in note)
     last = said.splitlines()[-1] if said else ""
     yield Finding(
         what="conformance",

@@ -10,7 +10,6 @@ from time import monotonic
 
 import anyio
 
-from optimizer.campaign.curating import Sources, taxonomy_hash
 from optimizer.campaign.journal import Journal
 from optimizer.campaign.keeping import Keeper, Signature
 from optimizer.campaign.loop import Campaign, Crew, Ending
@@ -30,11 +29,11 @@ from optimizer.cli.compose import (
     measured_tasks,
 )
 from optimizer.cli.contracting import check_slices, contract_of
+from optimizer.cli.eyes import lens_of, sources_of, taxonomy_of
 from optimizer.cli.models import proposal_cap
 from optimizer.cli.progress import Narrator
 from optimizer.config.load import settings_hash, to_json
 from optimizer.domain.budget import Budget
-from optimizer.domain.dataset import Pedigree
 from optimizer.domain.errors import BenchmarkError, ConfigError, RepoError
 from optimizer.domain.json import canonical_json
 from optimizer.evals.splits import check_splits
@@ -55,6 +54,7 @@ def begin(workplace: Workplace, *, now: datetime | None = None) -> Ledger:
         RepoError: the harness folder is not clean, so the campaign would not see what the person sees.
         HarnessError: the harness cannot run.
         BenchmarkError: the splits leak.
+        ConfigError: a pinned task or the taxonomy cannot be used.
         LedgerError: the campaign exists already.
     """
     dirty = workplace.repo.dirty_files()
@@ -70,6 +70,7 @@ def begin(workplace: Workplace, *, now: datetime | None = None) -> Ledger:
     if splits.problems:
         raise BenchmarkError(f"the task splits cannot be trusted: {'; '.join(splits.problems)}. Mend the benchmark.")
     settings = workplace.settings
+    taxonomy_of(workplace)
     _check_pins(workplace)
     check_slices(settings, workplace.benchmark.tasks())
     _require_untaken(workplace)
@@ -183,6 +184,7 @@ def _crew(
         base=Version(commit=header.base_commit, tree=header.base_tree),
     )
     journal = Journal(ledger, narrator.event)
+    lens = lens_of(workplace, ledger, budget)
     desk = ReviewDesk(journal, mode=settings.review.mode, always_ask=frozenset(settings.review.always_ask))
     return Crew(
         journal=journal,
@@ -192,10 +194,8 @@ def _crew(
         evaluator=evaluator,
         budget=budget,
         tasks=measured_tasks(workplace.benchmark),
-        sources=Sources(
-            benchmark=workplace.benchmark,
-            pedigree=Pedigree(splits=header.split_manifest_hash, taxonomy=taxonomy_hash()),
-        ),
+        lens=lens,
+        sources=sources_of(workplace, ledger, budget, lens.taxonomy),
         elapsed_s=elapsed_s,
     )
 

@@ -289,6 +289,8 @@ class MiningSection(Section):
 
     taxonomy: RelativePath | None = None
     """TOML file in the harness folder with the team's own failure classes; without it the shipped ones are used."""
+    half_life_batches: Annotated[float, Field(gt=0, le=1e6)] = 8.0
+    """Batches after which a failure counts half when clusters are ranked."""
     signal_weights: SignalWeightsSection = SignalWeightsSection()
     """How much each kind of signal counts when clusters are ranked."""
 

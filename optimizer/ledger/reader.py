@@ -207,8 +207,8 @@ class LedgerReader:
     def batches(self) -> tuple[BatchRow, ...]:
         """All windows of traffic, oldest first."""
         rows = self._all(
-            "SELECT batch.*, (SELECT count(*) FROM failure WHERE failure.batch = batch.n) AS n_failures FROM batch"
-            " ORDER BY n"
+            "SELECT batch.*, (SELECT count(DISTINCT rollout_id) FROM failure WHERE failure.batch = batch.n)"
+            " AS n_failures FROM batch ORDER BY n"
         )
         return tuple(_batch(row) for row in rows)
 

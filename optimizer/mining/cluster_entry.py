@@ -86,18 +86,43 @@ class Entry:
             raise ValueError(f"cluster {self.id} is {self.state} and cannot become {state}")
         self.state = state
 
-    def add(self, failure: Failure, batch: int, signal_weight: float) -> None:
-        """Take in a failure."""
+    def add(self, failure: Failure, batch: int, signal_weight: float, *, is_decisive: bool = True) -> None:
+        """Take in a failure of a batch. Only a decisive one says how its task stands."""
         harm = failure.severity * signal_weight
-        self.weight = self._weight_at(batch) + harm
-        self.last_seen = batch
+        latest = max(batch, self.last_seen)
+        self.weight = self._weight_at(latest) + self._faded(harm, latest - batch)
+        self.last_seen = latest
         self.n_failures += 1
         self.severity_sum += failure.severity
         self.harm_sum += harm
-        self.failing[failure.task_id] = None
+        if is_decisive:
+            self.failing[failure.task_id] = None
         self.unresolved[failure.task_id] = self.unresolved.get(failure.task_id, 0) + 1
         self.recent.appendleft(failure)
         self._sample(failure)
+
+    def drop(self, failure: Failure, batch: int, signal_weight: float, *, is_decisive: bool) -> None:
+        """Give a failure of a batch away, as if it had never been here."""
+        harm = failure.severity * signal_weight
+        self.weight = max(0.0, self.weight - self._faded(harm, self.last_seen - batch))
+        self.n_failures -= 1
+        self.severity_sum -= failure.severity
+        self.harm_sum -= harm
+        if is_decisive:
+            self.failing.pop(failure.task_id, None)
+        if failure.task_id not in self.unresolved:
+            self.n_resolved = max(0, self.n_resolved - 1)
+        elif self.unresolved[failure.task_id] > 1:
+            self.unresolved[failure.task_id] -= 1
+        else:
+            del self.unresolved[failure.task_id]
+        self._forget(failure)
+
+    def swap(self, old: Failure, new: Failure) -> None:
+        """Another record of a failure of this class: it weighs the same and takes the place of the old one."""
+        self.recent = deque((new if one.id == old.id else one for one in self.recent), maxlen=N_RECENT)
+        if self.sample.pop(content_hash(old.id), None) is not None:
+            self._sample(new)
 
     def take_over(self, child: Entry) -> None:
         """What a cluster that is merged into this one has: its counts stay with it, and count here, too."""
@@ -149,8 +174,15 @@ class Entry:
         if len(self.sample) > N_SAMPLE:
             del self.sample[max(self.sample)]
 
+    def _forget(self, failure: Failure) -> None:
+        self.recent = deque((one for one in self.recent if one.id != failure.id), maxlen=N_RECENT)
+        self.sample.pop(content_hash(failure.id), None)
+
     def _weight_at(self, batch: int) -> float:
-        return self.weight * math.pow(0.5, max(0, batch - self.last_seen) / self.half_life)
+        return self._faded(self.weight, batch - self.last_seen)
+
+    def _faded(self, weight: float, n_batches: int) -> float:
+        return weight * math.pow(0.5, max(0, n_batches) / self.half_life)
 
 
 def founded(cluster_id: int, failure: Failure, place: Place, *, name: str, half_life: float) -> Entry:

@@ -8,7 +8,7 @@ calls alone, so whoever repeats the calls has the same book again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Literal
@@ -44,13 +44,17 @@ class ClusterRules:
 class ClusterBook:
     """All clusters of a campaign. Every change yields the clusters that changed, for the ledger."""
 
-    def __init__(self, rules: ClusterRules) -> None:
+    def __init__(self, rules: ClusterRules, *, title_of: Callable[[str], str] = name_of) -> None:
+        """`title_of` gives the human name of a class."""
         self._rules = rules
+        self._title_of = title_of
         self._grouping = Grouping(rules.split)
         self._entries: dict[int, Entry] = {}
         self._by_place: dict[tuple[str, int | None], int] = {}
         self._by_failure: dict[str, int] = {}
         self._by_task: dict[str, int] = {}
+        self._latest: dict[str, str] = {}
+        """Failure that put a task where it is."""
         self._touched: dict[int, Cluster | None] = {}
         """How the clusters stood that the current call has changed."""
         self._declined: set[MergeProposal] = set()
@@ -106,7 +110,7 @@ class ClusterBook:
             if (held := self._by_task.pop(task, None)) is not None:
                 del self._open(held).failing[task]
         for failure, place in zip(failures, self._grouping.places(failures), strict=True):
-            self._assign(failure, place, commit)
+            self._assign(failure, place, batch, commit)
         self._wake(batch)
         self._merge_close(commit)
         return self._changed()
@@ -197,6 +201,22 @@ class ClusterBook:
 
     # What people and models decide.
 
+    def replace(self, old: Failure, new: Failure, *, batch: int, commit: str | None = None) -> tuple[Cluster, ...]:
+        """Let a record supersede another of one failure, seen in `batch`: it counts once, where the new one belongs.
+
+        Where the old one did not decide about its task any more, since the task was run again, neither does the new.
+        """
+        home = self.root(self._by_failure.pop(old.id))
+        entry = self._open(home)
+        if new.label == old.label:
+            entry.swap(old, new)
+            self._by_failure[new.id] = home
+            if self._latest.get(old.task_id) == old.id:
+                self._latest[old.task_id] = new.id
+        else:
+            self._move(old, new, entry, batch, commit)
+        return self._changed()
+
     def rename(self, cluster_id: int, name: str, by: str) -> tuple[Cluster, ...]:
         """Give it a better name; `by` is `model/<name>` or `person`. A person's name is kept from models."""
         entry = self._open(cluster_id)
@@ -236,22 +256,37 @@ class ClusterBook:
 
     # Inner workings.
 
-    def _assign(self, failure: Failure, place: Place, commit: str | None) -> None:
+    def _assign(
+        self, failure: Failure, place: Place, batch: int, commit: str | None, *, is_decisive: bool = True
+    ) -> None:
         key = (place.label, place.group if place.is_apart else None)
         if key not in self._by_place:
             self._found(key, place, failure)
         cluster_id = self.root(self._by_place[key])
         entry = self._open(cluster_id)
-        entry.add(failure, self._batch, self._rules.signal_weights.get(failure.signal, 1.0))
+        entry.add(failure, batch, self._believed(failure), is_decisive=is_decisive)
+        self._by_failure[failure.id] = cluster_id
+        if not is_decisive:
+            return
         if entry.state == "resolved":
             entry.move("reopened")
             entry.reopened_since = commit
-        self._by_failure[failure.id] = cluster_id
         self._by_task[failure.task_id] = cluster_id
+        self._latest[failure.task_id] = failure.id
+
+    def _move(self, old: Failure, new: Failure, entry: Entry, batch: int, commit: str | None) -> None:
+        """Take a failure out of its cluster and put it where its new class belongs."""
+        is_decisive = self._by_task.get(old.task_id) == entry.id and self._latest.get(old.task_id) == old.id
+        entry.drop(old, batch, self._believed(old), is_decisive=is_decisive)
+        (place,) = self._grouping.places([new])
+        self._assign(new, place, batch, commit, is_decisive=is_decisive)
+
+    def _believed(self, failure: Failure) -> float:
+        return self._rules.signal_weights.get(failure.signal, 1.0)
 
     def _found(self, key: tuple[str, int | None], place: Place, failure: Failure) -> None:
         cluster_id = self._by_place[key] = len(self._entries) + 1
-        title = name_of(place.label)
+        title = self._title_of(place.label)
         words = self._grouping.typical_words(place) if place.is_apart else ()
         self._touched[cluster_id] = None
         self._entries[cluster_id] = founded(

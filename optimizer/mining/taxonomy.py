@@ -102,8 +102,12 @@ class _File(BaseModel):
 @cache
 def default_taxonomy() -> Taxonomy:
     """The taxonomy that is shipped."""
-    text = resources.files("optimizer.mining").joinpath("taxonomy.toml").read_text(encoding="utf-8")
-    return parse_taxonomy(text, "the shipped taxonomy.toml")
+    return parse_taxonomy(shipped_text(), "the shipped taxonomy.toml")
+
+
+def shipped_text() -> str:
+    """The file of the taxonomy that is shipped."""
+    return resources.files("optimizer.mining").joinpath("taxonomy.toml").read_text(encoding="utf-8")
 
 
 def load_taxonomy(path: Path | None) -> Taxonomy:

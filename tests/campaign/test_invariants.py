@@ -163,7 +163,7 @@ def test_i6_killed_at_any_instant_and_resumed_it_ends_the_same(finished: Finishe
     dice = random.Random(0)
     killed = []
     while len(killed) < 4:
-        status, pid, said = session(toy, seconds=dice.uniform(1.5, 5.0))
+        status, pid, said = session(toy, f"+{dice.randint(5, 25)}")
         if status == 0:
             break
         assert status == -signal.SIGKILL, said
@@ -176,10 +176,9 @@ def test_i6_killed_at_any_instant_and_resumed_it_ends_the_same(finished: Finishe
     assert [path for pid in killed for path in sockets_of(pid)] == []
 
 
-def session(toy: Toy, seconds: float | None = None) -> tuple[int, int, str]:
-    """Exit status, process id and stderr of one session in a process of its own."""
-    command = [sys.executable, "-m", "tests.campaign.session_of", str(toy.folder)]
-    command += [] if seconds is None else [str(seconds)]
+def session(toy: Toy, until: str = "") -> tuple[int, int, str]:
+    """Exit status, process id and stderr of one session in a process of its own; `until` is when it is killed."""
+    command = [sys.executable, "-m", "tests.campaign.session_of", str(toy.folder), *filter(None, [until])]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         _, said = process.communicate()
     return process.returncode, process.pid, said

@@ -21,7 +21,7 @@ def test_after_twenty_random_kills_the_state_is_that_of_an_uninterrupted_campaig
         n_campaigns += 1
         killed = []
         while True:
-            status, pid, said = session(toy, seconds=dice.uniform(0.5, 4.0) if n_kills < 20 else None)
+            status, pid, said = session(toy, f"{dice.uniform(0.5, 4.0)}" if n_kills < 20 else "")
             if status == 0:
                 break
             assert status == -signal.SIGKILL, said

@@ -294,3 +294,38 @@ def test_the_same_calls_make_the_same_book():
     assert list(one) == list(other)
     assert one.medoids(1) == other.medoids(1)
     assert one.space_id == other.space_id
+
+
+def test_a_record_that_supersedes_another_counts_once_where_it_belongs() -> None:
+    from dataclasses import replace as changed
+
+    from tests.mining.cases import failure
+
+    first, second = failure(1), failure(2)
+    book = ClusterBook(RULES)
+    book.absorb(1, {first.task_id: first, second.task_id: second})
+    reworded = changed(first, id="f1w", cause="said it better")
+    book.replace(first, reworded, batch=1)
+    assert [one.n_failures for one in book] == [2]
+    assert reworded in book.recent[1]
+    assert first not in book.recent[1]
+    other = changed(second, id="f2m", label="policy.no_confirmation", signature="policy.no_confirmation |  |  | x")
+    book.replace(second, other, batch=1)
+    assert [(one.n_failures, one.failing_tasks) for one in book] == [(1, ("t1",)), (1, ("t2",))]
+    book.replace(other, second, batch=1)
+    assert [(one.n_failures, one.failing_tasks) for one in book] == [(2, ("t2", "t1")), (0, ())]
+
+
+def test_a_record_superseded_late_says_nothing_about_a_task_that_was_run_again() -> None:
+    from dataclasses import replace as changed
+
+    from tests.mining.cases import failure
+
+    old = failure(1)
+    book = ClusterBook(RULES)
+    book.absorb(1, {old.task_id: old})
+    book.absorb(2, {old.task_id: None})
+    moved = changed(old, id="f1m", label="policy.no_confirmation", signature="policy.no_confirmation |  |  | x")
+    book.replace(old, moved, batch=1)
+    assert [(one.n_failures, one.failing_tasks) for one in book] == [(0, ()), (1, ())]
+    assert book.targets(5) == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,31 @@ def test_the_order_of_requirements_does_not_matter() -> None:
     from sandbox.environment import _key
 
     assert _key(("a", "b")) == _key(("b", "a")) != _key(("a",))
+
+
+def test_packages_that_pythonpath_shows_this_process_are_installed_all_the_same(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = _wheel(cache, "honeprobe", "1.0")
+    shown = tmp_path / "elsewhere"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(shown)
+    monkeypatch.setenv("PYTHONPATH", str(shown))
+    environment = ensure_environment((f"honeprobe @ {wheel.as_uri()}",), report=print)
+    code = "import honeprobe; print(honeprobe.__file__)"
+    done = subprocess.run([environment.python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).is_relative_to(environment.prefix)
+
+
+def _wheel(folder: Path, name: str, version: str) -> Path:
+    """A package of one empty module."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", "")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    return path
