@@ -27,6 +27,7 @@ from optimizer.domain.trace import Trace, Usage
 from optimizer.ledger import rows, schema
 from optimizer.ledger.answers import Answers
 from optimizer.ledger.blobs import blob_sha
+from optimizer.ledger.calibrations import Calibrations
 from optimizer.ledger.codec import USAGE_FIELDS, dump_json, from_bytes, to_bytes, trace_to_bytes
 from optimizer.ledger.connection import FILE_NAME, create_database, translated
 from optimizer.ledger.control_log import ControlLog
@@ -91,6 +92,7 @@ class Ledger:
         self.reviews = Reviews(self._store)
         self.control = ControlLog(self._store)
         self.finals = Finals(self._store)
+        self.calibrations = Calibrations(self._store)
         self.header = self._nouns.header()
 
     @classmethod

@@ -17,9 +17,10 @@ from typing import Self
 from optimizer.domain.budget import Spend
 from optimizer.domain.dataset import DatasetVersion
 from optimizer.domain.failure import Cluster
+from optimizer.domain.json import JsonObject
 from optimizer.domain.rollout import Rollout
 from optimizer.domain.trace import Trace
-from optimizer.ledger import candidates, datasets, finals, lineage, reviews, snapshots
+from optimizer.ledger import calibrations, candidates, datasets, finals, lineage, reviews, snapshots
 from optimizer.ledger.codec import SqlValue
 from optimizer.ledger.connection import FILE_NAME, open_reader, translated
 from optimizer.ledger.control import Mail, Message
@@ -167,6 +168,11 @@ class LedgerReader:
         """Mean cost of a tree's validation runs; None when it is not known."""
         with translated(self._path):
             return finals.usd_per_rollout(self._database, tree)
+
+    def calibration(self, tree: str) -> JsonObject | None:
+        """What `hone calibrate` has measured of a tree; None when it has not."""
+        with translated(self._path):
+            return calibrations.calibration_of(self._database, tree)
 
     # Candidates.
 

@@ -301,6 +301,11 @@ FINAL_RESULT = Table(
     ),
     key=("n",),
 )
+CALIBRATION = Table(
+    name="calibration",
+    columns=columns("tree TEXT, n_trials INTEGER, content TEXT, recorded_at REAL"),
+    key=("tree", "n_trials"),
+)
 
 TABLES: tuple[Table, ...] = (
     CAMPAIGN,
@@ -339,6 +344,7 @@ TABLES: tuple[Table, ...] = (
     END,
     FINAL_SEAL,
     FINAL_RESULT,
+    CALIBRATION,
 )
 
 
