@@ -74,7 +74,7 @@ class Calibration:
     power: Power
     null: NullCheck
     input_tokens: float
-    """Means per measured rollout."""
+    """Means per measured rollout, of those that no earlier version of the harness has paid for."""
     output_tokens: float
     wall_s: float
     usd: float | None
@@ -101,6 +101,7 @@ def calibrated(rollouts: Sequence[Rollout], subject: Subject, policy: Policy) ->
     train, val = counts_of(rollouts, "train"), counts_of(rollouts, "val")
     measured = [rollout for rollout in rollouts if rollout.is_measured]
     noise_train, noise_val = noise_of_split(train), noise_of_split(val)
+    paid = [rollout for rollout in measured if not rollout.usage.n_replayed_calls] or measured
     prices = [rollout.usage.usd for rollout in rollouts]
     return Calibration(
         commit=subject.commit,
@@ -110,9 +111,9 @@ def calibrated(rollouts: Sequence[Rollout], subject: Subject, policy: Policy) ->
         val=noise_val,
         power=_power(noise_train, noise_val, policy, n_test_tasks=subject.n_test_tasks),
         null=null_check(train, val, policy),
-        input_tokens=sum(r.usage.input_tokens for r in measured) / len(measured),
-        output_tokens=sum(r.usage.output_tokens for r in measured) / len(measured),
-        wall_s=sum(r.wall_s for r in measured) / len(measured),
+        input_tokens=sum(r.usage.input_tokens for r in paid) / len(paid),
+        output_tokens=sum(r.usage.output_tokens for r in paid) / len(paid),
+        wall_s=sum(r.wall_s for r in paid) / len(paid),
         usd=None if None in prices else sum(price for price in prices if price is not None),
         is_simulated=subject.is_simulated,
     )

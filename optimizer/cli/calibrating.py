@@ -97,7 +97,7 @@ def _require_money(budget: Budget, plan: CalibrationPlan) -> None:
 
 
 def known_calibration(workplace: Workplace) -> Calibration | None:
-    """What was measured of the committed harness before; None when it was not."""
+    """What was measured of the committed harness, or else of an earlier version, which `commit` names; or None."""
     folder = workplace.ledger_folder / FOLDER
     if not (folder / "ledger.sqlite").is_file():
         return None

@@ -62,7 +62,7 @@ def measured_by(found: Calibration) -> PerRollout:
         input_tokens=found.input_tokens,
         output_tokens=found.output_tokens,
         wall_s=found.wall_s,
-        source=f"measured by `hone calibrate` on {found.train.n_runs + found.val.n_runs} runs",
+        source=f"measured by `hone calibrate` on {found.train.n_runs + found.val.n_runs} runs of {found.commit[:10]}",
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from optimizer.campaign.finalizing import FinalNotes, compare
 from optimizer.cli.compose import Watchers, Workplace, evaluator_of, hold_for_ever, host_name, open_ledger
 from optimizer.cli.models import price_of
+from optimizer.cli.reading import LEDGER
 from optimizer.cli.replaying import side_ledger
 from optimizer.domain.budget import Budget, BudgetLimits
 from optimizer.domain.errors import BenchmarkError, BudgetExhaustedError, ConfigError, LedgerError
@@ -55,6 +56,11 @@ def plan_final(workplace: Workplace, *, n_trials: int | None, max_usd: float | N
         ConfigError: the budget does not reach.
     """
     tasks = sealed_tasks(workplace)
+    if not (workplace.ledger_folder / LEDGER).is_file():
+        raise LedgerError(
+            f"no campaign {workplace.settings.campaign.name!r} has been started here, so there is nothing to compare."
+            " Start one with `hone run`."
+        )
     with LedgerReader.open(workplace.ledger_folder) as reader:
         _require_same_benchmark(workplace, reader)
         rows, status, accepted = reader.finals(), reader.status(), reader.accepted()

@@ -12,7 +12,7 @@ from optimizer.ledger.codec import dump_json
 from optimizer.ledger.store import Row, Store
 from optimizer.ledger.table import has_table
 
-_LATEST = "SELECT content FROM calibration WHERE tree = ? ORDER BY n_trials DESC LIMIT 1"
+_LATEST = "SELECT content FROM calibration ORDER BY tree = ? DESC, n_trials DESC, recorded_at DESC LIMIT 1"
 
 
 class Calibrations:
@@ -31,7 +31,7 @@ class Calibrations:
 
 
 def calibration_of(database: sqlite3.Connection, tree: str) -> JsonObject | None:
-    """The calibration of a tree with the most trials; None when there is none."""
+    """The calibration with the most trials, of this tree if there is one, else of another; None when there is none."""
     if not has_table(database, "calibration"):
         return None
     row = database.execute(_LATEST, (tree,)).fetchone()

@@ -170,7 +170,7 @@ class LedgerReader:
             return finals.usd_per_rollout(self._database, tree)
 
     def calibration(self, tree: str) -> JsonObject | None:
-        """What `hone calibrate` has measured of a tree; None when it has not."""
+        """What `hone calibrate` has measured: of this tree, else of an earlier one; None when it has not."""
         with translated(self._path):
             return calibrations.calibration_of(self._database, tree)
 
