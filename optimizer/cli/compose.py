@@ -20,6 +20,7 @@ from optimizer.config.load import load
 from optimizer.config.settings import SandboxSection, Settings
 from optimizer.domain.budget import Budget, BudgetLimits, Spend
 from optimizer.domain.errors import BenchmarkError, ConfigError, HarnessError, LedgerError, SandboxUnavailableError
+from optimizer.domain.final import FinalSeal
 from optimizer.domain.model import Upstream
 from optimizer.domain.rollout import Rollout
 from optimizer.domain.task import Benchmark, Task
@@ -185,9 +186,12 @@ def budget_of(settings: Settings) -> Budget:
 
 @asynccontextmanager
 async def evaluator_of(
-    workplace: Workplace, ledger: Ledger, budget: Budget, watchers: Watchers
+    workplace: Workplace, ledger: Ledger, budget: Budget, watchers: Watchers, *, seal: FinalSeal | None = None
 ) -> AsyncIterator[Evaluator]:
-    """Everything that runs rollouts: sandbox, gateway, executor. Closed and cleaned up on leaving."""
+    """Everything that runs rollouts: sandbox, gateway, executor. Closed and cleaned up on leaving.
+
+    Without a `seal` no task of the test split can be run.
+    """
     settings = workplace.settings
     price = price_of(settings)
     if price is None and settings.budget.usd is not None:
@@ -219,7 +223,8 @@ async def evaluator_of(
         try:
             async with sandbox_of(workplace, watchers.note) as sandbox:
                 executor = _executor(workplace, gateway, sandbox)
-                yield Evaluator(executor, ledger, budget, _evaluator_settings(settings), watchers.rollout)
+                limits = _evaluator_settings(settings)
+                yield Evaluator(executor, ledger, budget, limits, watchers.rollout, seal=seal)
         finally:
             await upstream.close()
 

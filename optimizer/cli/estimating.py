@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from optimizer.campaign.calibrating import Calibration
 from optimizer.cli.compose import Workplace
 from optimizer.cli.models import price_of, proposal_cap
 from optimizer.config.settings import Settings
@@ -46,6 +47,8 @@ class Estimate:
     first_limit: str
     """Which budget is expected to end the campaign."""
     is_simulated: bool
+    detects: tuple[str, ...] = ()
+    """What the splits can and cannot show, where `hone calibrate` has measured their noise."""
 
 
 ASSUMED = PerRollout(
@@ -53,7 +56,17 @@ ASSUMED = PerRollout(
 )
 
 
-def estimate(workplace: Workplace, per_rollout: PerRollout) -> Estimate:
+def measured_by(found: Calibration) -> PerRollout:
+    """One rollout as a calibration has measured it."""
+    return PerRollout(
+        input_tokens=found.input_tokens,
+        output_tokens=found.output_tokens,
+        wall_s=found.wall_s,
+        source=f"measured by `hone calibrate` on {found.train.n_runs + found.val.n_runs} runs of {found.commit[:10]}",
+    )
+
+
+def estimate(workplace: Workplace, per_rollout: PerRollout, *, detects: tuple[str, ...] = ()) -> Estimate:
     """Add a campaign up."""
     settings = workplace.settings
     budget = settings.budget
@@ -87,6 +100,7 @@ def estimate(workplace: Workplace, per_rollout: PerRollout) -> Estimate:
         per_rollout=per_rollout,
         first_limit=first_limit,
         is_simulated=workplace.is_simulated,
+        detects=detects,
     )
 
 

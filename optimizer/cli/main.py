@@ -30,6 +30,8 @@ VERBS: dict[str, str] = {
     "mine": "Find what goes wrong in a folder of traces: no campaign, no key.",
     "pick": "Cherry-pick candidates onto your branch.",
     "replay": "Estimate the true pass rate of a commit by fresh rollouts.",
+    "calibrate": "Measure the noise of the harness against itself, and what its splits can detect.",
+    "finalize": "Compare baseline and head once on the sealed test split, and spend it.",
     "completion": "Print the shell completion script.",
 }
 

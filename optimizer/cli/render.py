@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from optimizer.cli.final_lines import crowd_text, final_text
 from optimizer.cli.progress import clock
 from optimizer.cli.terminal import plain
 from optimizer.domain.candidate import Decision
@@ -39,8 +40,12 @@ def status_lines(status: StatusView) -> Iterator[str]:
     yield f"  branch      hone/{header.campaign} from {header.base_commit[:10]}"
     yield (
         f"  val         {percent(status.val_baseline)} -> {percent(status.val_now)}"
-        "   internal estimate, not a result: the test split is sealed"
+        f"   internal estimate, not a result: the test split is {'sealed' if status.final is None else 'spent'}"
     )
+    if status.final is not None:
+        yield f"  test        {final_text(status.final)}"
+    if crowd := crowd_text(status.n_val_candidates):
+        yield from _wrapped("  val wear    ", crowd)
     yield (
         f"  candidates  {counts.total}: {counts.accepted} accepted, {counts.rejected + counts.refused} rejected"
         f" ({counts.refused} refused unpaid), {counts.inconclusive} inconclusive, {counts.running} running"
@@ -117,7 +122,7 @@ def detail_lines(detail: CandidateDetail) -> Iterator[str]:
 
 
 def _decision_lines(decision: Decision) -> Iterator[str]:
-    yield "  gate"
+    yield "  gate      (val figures are internal estimates, not results)"
     width = max((len(check.name) for check in decision.checks), default=0)
     for check in decision.checks:
         mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.is_passed]

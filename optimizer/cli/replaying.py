@@ -90,11 +90,16 @@ async def _rate(workplace: Workplace, evaluator: Evaluator, commit: str, *, spli
 
 def replay_ledger(workplace: Workplace) -> Ledger:
     """The ledger of rollouts outside any campaign, beside the campaign's own."""
-    folder = workplace.ledger_folder / FOLDER
+    return side_ledger(workplace, FOLDER)
+
+
+def side_ledger(workplace: Workplace, name: str) -> Ledger:
+    """A ledger beside the campaign's own, for rollouts that the campaign must know nothing of."""
+    folder = workplace.ledger_folder / name
     settings = workplace.settings
     head = workplace.repo.head()
     header = CampaignHeader(
-        campaign=f"{settings.campaign.name}-replay",
+        campaign=f"{settings.campaign.name}-{name}",
         benchmark=workplace.benchmark.name,
         benchmark_version=workplace.benchmark.version,
         base_commit=head.commit,
@@ -113,5 +118,5 @@ def replay_ledger(workplace: Workplace) -> Ledger:
     same = replace(ledger.header, started_at="", base_commit="", base_tree="", settings_json="")
     if same != replace(header, started_at="", base_commit="", base_tree="", settings_json=""):
         ledger.close()
-        raise LedgerError(f"replays in {folder} were made with other settings; remove that folder to replay anew.")
+        raise LedgerError(f"rollouts in {folder} were made with other settings; remove that folder to {name} anew.")
     return ledger

@@ -9,7 +9,8 @@ from typing import Protocol
 import anyio
 
 from optimizer.domain.budget import Budget, Spend
-from optimizer.domain.errors import InfrastructureError
+from optimizer.domain.errors import BenchmarkError, InfrastructureError
+from optimizer.domain.final import FinalSeal
 from optimizer.domain.json import Json
 from optimizer.domain.rollout import Rollout, RolloutJob
 from optimizer.domain.trace import Trace, Usage
@@ -63,14 +64,17 @@ class Evaluator:
         budget: Budget,
         settings: EvaluatorSettings,
         watch: Callable[[Rollout], None] = lambda _: None,
+        *,
+        seal: FinalSeal | None = None,
     ) -> None:
-        """`watch` is told of every rollout that was really run, when it ends."""
+        """`watch` is told of every rollout that was really run, when it ends; `seal` lets test tasks be run."""
         self._executor = executor
         self._log = log
         self._budget = budget
         self._settings = settings
         self._settled: set[str] = set()
         self._watch = watch
+        self._seal = seal
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def run(self, jobs: Sequence[RolloutJob]) -> tuple[Rollout, ...]:
@@ -78,7 +82,9 @@ class Evaluator:
 
         Raises:
             BudgetExhaustedError: before anything is run, when the whole block might not be affordable.
+            BenchmarkError: a task of the test split is among them and its seal is not broken for it.
         """
+        self._require_unsealed(jobs)
         fresh = {job.id: job for job in jobs if job.id not in self._settled}
         reservation = self._budget.reserve(
             Spend(
@@ -96,6 +102,17 @@ class Evaluator:
         self._budget.settle(reservation, Spend(usd=new.usd or 0.0, tokens=new.tokens, rollouts=len(fresh)))
         self._settled |= fresh.keys()
         return tuple(done[job.id] for job in jobs)
+
+    def _require_unsealed(self, jobs: Sequence[RolloutJob]) -> None:
+        """Every rollout of every verb comes by here: the one place that keeps the test split sealed."""
+        for job in jobs:
+            if job.task.split != "test":
+                continue
+            if self._seal is None or job.purpose != "final" or job.tree not in self._seal.trees:
+                raise BenchmarkError(
+                    f"task {job.task.id} is in the test split, which is sealed: only `hone finalize` runs it, for the"
+                    f" baseline and the head of a campaign (asked for: {job.purpose} of {job.tree[:10]})."
+                )
 
     async def _outcomes(self, jobs: dict[str, RolloutJob]) -> dict[str, Rollout]:
         """Run what is not recorded yet.

@@ -27,9 +27,11 @@ from optimizer.domain.trace import Trace, Usage
 from optimizer.ledger import rows, schema
 from optimizer.ledger.answers import Answers
 from optimizer.ledger.blobs import blob_sha
+from optimizer.ledger.calibrations import Calibrations
 from optimizer.ledger.codec import USAGE_FIELDS, dump_json, from_bytes, to_bytes, trace_to_bytes
 from optimizer.ledger.connection import FILE_NAME, create_database, translated
 from optimizer.ledger.control_log import ControlLog
+from optimizer.ledger.finals import Finals
 from optimizer.ledger.header import CampaignHeader
 from optimizer.ledger.intents import Intents, uncertain_spend
 from optimizer.ledger.lock import WriterLock
@@ -89,6 +91,8 @@ class Ledger:
         self.folder = folder
         self.reviews = Reviews(self._store)
         self.control = ControlLog(self._store)
+        self.finals = Finals(self._store)
+        self.calibrations = Calibrations(self._store)
         self.header = self._nouns.header()
 
     @classmethod

@@ -17,13 +17,15 @@ from typing import Self
 from optimizer.domain.budget import Spend
 from optimizer.domain.dataset import DatasetVersion
 from optimizer.domain.failure import Cluster
+from optimizer.domain.json import JsonObject
 from optimizer.domain.rollout import Rollout
 from optimizer.domain.trace import Trace
-from optimizer.ledger import candidates, datasets, lineage, reviews, snapshots
+from optimizer.ledger import calibrations, candidates, datasets, finals, lineage, reviews, snapshots
 from optimizer.ledger.codec import SqlValue
 from optimizer.ledger.connection import FILE_NAME, open_reader, translated
 from optimizer.ledger.control import Mail, Message
 from optimizer.ledger.datasets import DatasetCase, DatasetRow
+from optimizer.ledger.finals import FinalRow
 from optimizer.ledger.header import CampaignHeader
 from optimizer.ledger.lineage_view import Choices, Lineage, LineageItem
 from optimizer.ledger.nouns import Nouns
@@ -149,6 +151,28 @@ class LedgerReader:
         stride = max(1, -(-(last - first) // n_points))
         rows = self._all(_BUDGET, {"first": first, "last": last, "stride": stride})
         return tuple(_budget_point(row) for row in rows)
+
+    # The sealed test.
+
+    def finals(self) -> tuple[FinalRow, ...]:
+        """Seals that were broken, oldest first; normally none or one."""
+        with translated(self._path):
+            return finals.final_rows(self._database)
+
+    def n_val_candidates(self) -> int:
+        """Candidates that were judged on validation."""
+        with translated(self._path):
+            return finals.n_val_candidates(self._database)
+
+    def usd_per_rollout(self, tree: str) -> float | None:
+        """Mean cost of a tree's validation runs; None when it is not known."""
+        with translated(self._path):
+            return finals.usd_per_rollout(self._database, tree)
+
+    def calibration(self, tree: str) -> JsonObject | None:
+        """What `hone calibrate` has measured: of this tree, else of an earlier one; None when it has not."""
+        with translated(self._path):
+            return calibrations.calibration_of(self._database, tree)
 
     # Candidates.
 

@@ -290,6 +290,28 @@ END = Table(
     columns=columns("session_id INTEGER, seq INTEGER, reason_code TEXT, text TEXT, recorded_at REAL"),
     key=("session_id", "seq"),
 )
+FINAL_SEAL = Table(
+    name="final_seal",
+    columns=columns(
+        "n INTEGER, benchmark TEXT, benchmark_version TEXT, split_manifest_hash TEXT, base_commit TEXT, base_tree "
+        "TEXT, head_commit TEXT, head_tree TEXT, n_trials INTEGER, is_untouched INTEGER, opened_at REAL"
+    ),
+    key=("n",),
+)
+FINAL_RESULT = Table(
+    name="final_result",
+    columns=columns(
+        "n INTEGER, base REAL, head REAL, difference REAL, low REAL, high REAL, n_tasks INTEGER, n_groups INTEGER, "
+        "n_trials INTEGER, n_rollouts INTEGER, n_unmeasured INTEGER, n_val_candidates INTEGER, sandbox_levels TEXT, "
+        f"slices TEXT, is_simulated INTEGER, {USAGE}, recorded_at REAL"
+    ),
+    key=("n",),
+)
+CALIBRATION = Table(
+    name="calibration",
+    columns=columns("tree TEXT, n_trials INTEGER, content TEXT, recorded_at REAL"),
+    key=("tree", "n_trials"),
+)
 
 TABLES: tuple[Table, ...] = (
     CAMPAIGN,
@@ -327,6 +349,9 @@ TABLES: tuple[Table, ...] = (
     TRUNK,
     SPEND,
     END,
+    FINAL_SEAL,
+    FINAL_RESULT,
+    CALIBRATION,
 )
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from optimizer.domain.budget import BudgetLimits, Spend
 from optimizer.domain.trace import Usage
 from optimizer.ledger.candidates import verdict_counts
+from optimizer.ledger.finals import final_rows, n_val_candidates
 from optimizer.ledger.intents import uncertain_spend
 from optimizer.ledger.nouns import Nouns
 from optimizer.ledger.sessions import elapsed_s
@@ -70,6 +71,8 @@ def read_status(database: sqlite3.Connection, nouns: Nouns, now: float) -> Statu
         rollouts_per_minute=_rate(database),
         end_code=None if end is None else end["reason_code"],
         end_text=None if end is None else end["text"],
+        n_val_candidates=n_val_candidates(database),
+        final=next(reversed(final_rows(database)), None),
     )
 
 

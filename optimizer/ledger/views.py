@@ -12,6 +12,7 @@ from optimizer.domain.failure import Cluster, ClusterState, Failure
 from optimizer.domain.rollout import Purpose
 from optimizer.domain.task import Split
 from optimizer.domain.trace import SpanKind, Usage
+from optimizer.ledger.finals import FinalRow
 from optimizer.ledger.header import CampaignHeader
 from optimizer.ledger.records import Refusal
 
@@ -109,6 +110,10 @@ class StatusView:
     end_code: str | None
     """Why the campaign ended last; None while it never did."""
     end_text: str | None
+    n_val_candidates: int = 0
+    """Candidates that were judged on validation: each has looked at it once."""
+    final: FinalRow | None = None
+    """The latest breaking of the test split's seal; None while it is sealed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,3 +79,9 @@ def test_replay_estimates_a_commit_without_touching_the_campaign(harness: Harnes
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_printed(shell, tmp_path):
     assert "hone" in hone("completion", shell, cwd=tmp_path).out
+
+
+def test_finalize_before_any_campaign_says_how_to_start_one(harness: Harness):
+    said = harness.hone("finalize", "--yes")
+    assert said.code == 7
+    assert "hone run" in said.err

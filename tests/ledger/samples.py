@@ -10,6 +10,7 @@ from optimizer.domain.candidate import Candidate, Decision, FileEdit, GateCheck,
 from optimizer.domain.dataset import DatasetEntry, DatasetVersion, Pedigree
 from optimizer.domain.evalcase import EvalCase
 from optimizer.domain.failure import Cluster, Failure
+from optimizer.domain.final import FinalResult, FinalSeal, FinalSlice
 from optimizer.domain.model import ModelReply, ModelToolCall
 from optimizer.domain.recording import RecordedCall
 from optimizer.domain.review import ReviewAnswer, ReviewItem
@@ -253,6 +254,41 @@ def results(of: RolloutJob) -> tuple[TaskResult, ...]:
 def estimate(seq: int = 0, value: float = 0.5) -> TrunkEstimate:
     return TrunkEstimate(
         seq=seq, batch=0, commit="c" * 40, candidate=None, value=value, low=0.4, high=0.6, n_tasks=40, n_rollouts=40
+    )
+
+
+def seal(n_trials: int = 3) -> FinalSeal:
+    return FinalSeal(
+        n=1,
+        benchmark="helpdesk",
+        benchmark_version="1",
+        split_manifest_hash="5911",
+        base_commit="c" * 40,
+        base_tree="b" * 40,
+        head_commit="d" * 40,
+        head_tree="e" * 40,
+        n_trials=n_trials,
+        is_untouched=True,
+    )
+
+
+def final_result(difference: float = 0.125) -> FinalResult:
+    return FinalResult(
+        base=0.5,
+        head=0.625,
+        difference=difference,
+        low=0.0,
+        high=0.25,
+        n_tasks=8,
+        n_groups=4,
+        n_trials=3,
+        n_rollouts=48,
+        n_unmeasured=0,
+        usage=CALL_USAGE,
+        sandbox_levels=("native",),
+        slices=(FinalSlice(name="refunds", n_tasks=8, base=0.5, head=0.625, difference=0.125, low=0.0, high=0.25),),
+        n_val_candidates=7,
+        is_simulated=True,
     )
 
 

@@ -33,11 +33,14 @@ def test_no_table_lets_a_row_be_changed_removed_or_replaced(recorded: Ledger, fo
     recorded.control.take(9, 3, 99)
     recorded.answers.record_answer(samples.answer())
     recorded.answers.record_diagnosis(samples.diagnosis())
+    recorded.finals.open(samples.seal())
+    recorded.finals.record(samples.seal(), samples.final_result())
+    recorded.calibrations.record("b" * 40, 4, {"noise": 0.1})
     for trial in range(260):  # enough for a tally row
         recorded.record_rollout(samples.rollout(samples.job(trial=trial)), samples.trace(1))
     with raw(folder) as database:
         tables = [name for (name,) in database.execute(TABLES)]
-        assert len(tables) == 35
+        assert len(tables) == 38
         for table in tables:
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0, table
@@ -63,6 +66,8 @@ JOB = samples.job()
 RECORDS: dict[str, Record] = {
     "answer": lambda ledger, v: ledger.answers.record_answer(samples.answer(f"text {v}")),
     "diagnosis": lambda ledger, v: ledger.answers.record_diagnosis(samples.diagnosis(f"cause {v}")),
+    "final_seal": lambda ledger, v: ledger.finals.open(samples.seal(v)),
+    "final_result": lambda ledger, v: ledger.finals.record(samples.seal(), samples.final_result(0.1 * v)),
     "rollout": lambda ledger, v: ledger.record_rollout(samples.rollout(JOB, passed=v == 1), samples.trace()),
     "trace": lambda ledger, v: ledger.record_rollout(samples.rollout(JOB), samples.trace(words=f"w{v}")),
     "model_call": lambda ledger, v: ledger.record(samples.call(JOB, body=f'{{"v":{v}}}')),

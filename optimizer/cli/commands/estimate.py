@@ -17,17 +17,22 @@ from optimizer.cli.terminal import tell
 def command(probe: int | None, folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click hands options over by name
     """Say what a campaign may take - rollouts, tokens, USD, hours - before spending.
 
-    Without --probe nothing is spent and one rollout is assumed; with --probe N, N rollouts are run and paid for.
+    Without --probe nothing is spent, and one rollout is what `hone calibrate` measured, or else assumed; with --probe
+    N, N rollouts are run and paid for.
     The simulated model costs nothing, so it is probed by default.
     """
+    from optimizer.cli.calibrating import detection_lines, known_calibration
     from optimizer.cli.compose import open_workplace
-    from optimizer.cli.estimating import ASSUMED, estimate
+    from optimizer.cli.estimating import ASSUMED, estimate, measured_by
     from optimizer.cli.jsonable import print_json
     from optimizer.cli.probing import probe_rollouts
 
     workplace = open_workplace(folder)
-    n = probe if probe is not None else (10 if workplace.is_simulated else 0)
-    result = estimate(workplace, probe_rollouts(workplace, n) if n else ASSUMED)
+    known = known_calibration(workplace) if probe is None else None
+    n = probe if probe is not None else (10 if workplace.is_simulated and known is None else 0)
+    assumed = ASSUMED if known is None else measured_by(known)
+    detects = () if known is None else tuple(detection_lines(known))
+    result = estimate(workplace, probe_rollouts(workplace, n) if n else assumed, detects=detects)
     if as_json:
         print_json(result)
         return
@@ -41,3 +46,5 @@ def command(probe: int | None, folder: Path, as_json: bool) -> None:  # noqa: FB
     tell(f"  tokens       about {result.typical_tokens:,}")
     tell(f"  money        about {usd}; {most}")
     tell(f"  time         about {result.typical_hours:.2f} h at concurrency {workplace.settings.loop.concurrency}")
+    for line in result.detects:
+        tell(f"  {line}")
