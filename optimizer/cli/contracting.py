@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from optimizer.config.settings import ContractMetricSection, Settings
+from optimizer.config.contract import ContractMetricSection
+from optimizer.config.settings import Settings
 from optimizer.domain.errors import ConfigError
 from optimizer.domain.task import Task
 from optimizer.gate.contract import PLAIN, Contract, Metric, SliceBound

@@ -10,7 +10,9 @@ from optimizer.cli.compose import CONFIG_NAME
 from optimizer.cli.models import language_model
 from optimizer.cli.reading import STATE, open_reader
 from optimizer.config.load import load
-from optimizer.config.settings import JudgeSection, OwnModelSection, Settings
+from optimizer.config.mining import JudgeSection
+from optimizer.config.models import OwnModelSection
+from optimizer.config.settings import Settings
 from optimizer.domain.errors import ConfigError
 from optimizer.domain.trace import Trace
 from optimizer.evals.calibration import (

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from optimizer.config.settings import ModelSection, OwnModelSection, PriceSection, Settings
+from optimizer.config.models import ModelSection, OwnModelSection, PriceSection
+from optimizer.config.settings import Settings
 from optimizer.domain.budget import Spend
 from optimizer.domain.errors import ConfigError
 from optimizer.domain.model import LanguageModel, Upstream

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from optimizer.config.contract import ContractSection
 from optimizer.config.reference import describe, section_of, type_in_words
-from optimizer.config.settings import ContractSection, Settings
+from optimizer.config.settings import Settings
 from optimizer.config.unfit import Loc
 
 _NEEDS = frozenset({"outside", "twice", "no_limit", "needs_model", "contract"})
