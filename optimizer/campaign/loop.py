@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from optimizer.campaign.contracting import require_measured, values_by_task
+from optimizer.campaign.contracting import missed_bounds, require_measured, values_by_task
 from optimizer.campaign.curating import Curator, Sources
 from optimizer.campaign.journal import Journal
 from optimizer.campaign.keeping import Keeper
@@ -126,6 +126,8 @@ class Campaign:
         own = {r.job.task.id: r for r in outcomes if r.is_measured}
         pooled = pool({}, self._policy.contract, values_by_task(outcomes, self._policy.contract))
         require_measured(self._policy.contract, pooled, outcomes)
+        for missed in missed_bounds(self._policy.contract, pooled, record.estimate):
+            self._crew.steering.report(missed)
         return Trunk(version=base, record=record, val=own, best_val=record.estimate, pooled=pooled)
 
     async def _mine(self, trunk: Trunk) -> None:

@@ -20,10 +20,10 @@ class Steering:
     """The campaign's end of the control channel."""
 
     def __init__(self, journal: Journal, desk: ReviewDesk, report: Callable[[str], None]) -> None:
-        """`report` is told of lines that are no messages."""
+        """`report` is told of lines that are no messages, and of whatever else a person should see."""
         self.desk = desk
         self._journal = journal
-        self._report = report
+        self.report = report
         self._handlers: Mapping[str, Handler] = {"review": self._review}
 
     def read(self) -> None:
@@ -34,7 +34,7 @@ class Steering:
         """
         mail = self._journal.mail()
         for problem in mail.problems:
-            self._report(problem)
+            self.report(problem)
         for message in mail.messages:
             self._journal.wished(self._handle(message))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,10 +12,14 @@ from typing import Literal
 import anyio
 
 from optimizer.cli.compose import Workplace, check_harness, limits_of, open_workplace, sandbox_of
+from optimizer.cli.contracting import check_slices
+from optimizer.cli.eyes import taxonomy_of
 from optimizer.cli.models import price_of
 from optimizer.cli.running import unwrapped
+from optimizer.cli.session import check_pins
 from optimizer.domain.errors import HoneError, ModelError
 from optimizer.domain.model import CallContext
+from optimizer.domain.task import BUILT_IN_METRICS
 from optimizer.evals.splits import check_splits
 from sandbox.contract import Spec
 from sandbox.select import probe
@@ -41,6 +46,8 @@ def examine(folder: Path, *, sandbox: str | None = None) -> tuple[Finding, ...]:
     checks: tuple[Callable[[Workplace], Iterator[Finding]], ...] = (
         _settings,
         _git,
+        _taxonomy,
+        _contract,
         _harness,
         _conformance,
         _model,
@@ -89,6 +96,28 @@ def _git(workplace: Workplace) -> Iterator[Finding]:
         detail=f"changes not committed: {', '.join(dirty[:5])}" if dirty else f"clean at {head.commit[:10]}",
         remedy="git add -A && git commit -m 'Before hone'",
     )
+
+
+def _taxonomy(workplace: Workplace) -> Iterator[Finding]:
+    path = workplace.settings.mining.taxonomy
+    n = len(taxonomy_of(workplace).classes)
+    if path is not None:
+        yield Finding(what="taxonomy", state="ok", detail=f"{n} classes in {path}")
+
+
+def _contract(workplace: Workplace) -> Iterator[Finding]:
+    """A name that is almost one of ours is a slip more often than an outcome of the benchmark."""
+    check_pins(workplace)
+    check_slices(workplace.settings, workplace.benchmark.tasks())
+    for metric in workplace.settings.contract.metric or ():
+        near = difflib.get_close_matches(metric.name, BUILT_IN_METRICS, n=1, cutoff=0.8)
+        if near and metric.name not in BUILT_IN_METRICS:
+            yield Finding(
+                what="contract",
+                state="warn",
+                detail=f"metric {metric.name!r} is none of hone's own: did you mean {near[0]!r}? If the benchmark"
+                " reports it, all is well; if not, the campaign ends at its baseline",
+            )
 
 
 def _harness(workplace: Workplace) -> Iterator[Finding]:

@@ -118,6 +118,8 @@ def check_free(folder: Path) -> None:
     Raises:
         ConfigError: one of the files is there already.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file. Name a folder with -o.")
     taken = next((name for name in FILES if (folder / name).exists()), None)
     if taken is not None:
         raise ConfigError(f"{folder} already holds {taken}. Name another folder with -o, or remove it.")

@@ -29,6 +29,23 @@ SANDBOX = click.option(
 )
 
 
+class Numbered(click.IntRange):
+    """A number from 1, also with the sign it is shown with elsewhere, such as k3 or #12."""
+
+    name = "number"
+
+    def __init__(self, sign: str) -> None:
+        super().__init__(min=1)
+        self._sign = sign
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it, or say what it looks like."""
+        digits = str(value).removeprefix(self._sign)
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 9 and int(digits) > 0):
+            self.fail(f"{value!r} is not a number such as 3 or {self._sign}3.", param, ctx)
+        return int(digits)
+
+
 def with_sandbox(function: F) -> F:
     """Add --sandbox."""
     return SANDBOX(function)

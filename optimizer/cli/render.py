@@ -194,9 +194,10 @@ def _case_note(case: EvalCase) -> str:
     """Why it is in its state, and what was done to believe it."""
     checked = case.verification
     words = [case.note] if case.note else []
-    if checked.n_failing_runs:
-        words.append(f"failed {checked.n_failing} of {checked.n_failing_runs} on the harness it is from")
-    if checked.known_good:
+    failed = f"failed {checked.n_failing} of {checked.n_failing_runs}"
+    if checked.n_failing_runs and failed not in case.note:
+        words.append(f"{failed} on the harness it is from")
+    if checked.known_good and checked.known_good not in case.note:
         words.append(f"accepts {checked.known_good}")
     if checked.nearest_case and checked.similarity:
         words.append(f"like {checked.nearest_case} by {checked.similarity:.2f}")

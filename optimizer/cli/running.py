@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import anyio
 
-from optimizer.cli.compose import Workplace
+from optimizer.cli.compose import Workplace, sandbox_of
 from optimizer.cli.jsonable import print_json
 from optimizer.cli.progress import Narrator
 from optimizer.cli.render import status_lines
@@ -17,6 +17,24 @@ from optimizer.cli.summary import summary_of
 from optimizer.cli.terminal import tell
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.reader import LedgerReader
+
+
+def require_ready(workplace: Workplace) -> None:
+    """Open the sandbox and the model's client once, before a campaign is recorded.
+
+    A record fixes the settings: a start that fails after it would take the campaign's name away from the mended ones.
+
+    Raises:
+        HoneError: one of them cannot be had.
+    """
+
+    async def tried() -> None:
+        await workplace.upstream().close()
+        async with sandbox_of(workplace, lambda _: None):
+            pass
+
+    with unwrapped():
+        anyio.run(tried)
 
 
 def conduct(workplace: Workplace, ledger: Ledger, *, as_json: bool) -> None:

@@ -71,7 +71,7 @@ def begin(workplace: Workplace, *, now: datetime | None = None) -> Ledger:
         raise BenchmarkError(f"the task splits cannot be trusted: {'; '.join(splits.problems)}. Mend the benchmark.")
     settings = workplace.settings
     taxonomy_of(workplace)
-    _check_pins(workplace)
+    check_pins(workplace)
     check_slices(settings, workplace.benchmark.tasks())
     _require_untaken(workplace)
     workplace.repo.begin(head.commit)
@@ -94,7 +94,8 @@ def begin(workplace: Workplace, *, now: datetime | None = None) -> Ledger:
     )
 
 
-def _check_pins(workplace: Workplace) -> None:
+def check_pins(workplace: Workplace) -> None:
+    """Only train tasks can be pinned. Raises ConfigError."""
     train = {task.id for task in workplace.benchmark.tasks() if task.split == "train"}
     unknown = [task_id for task_id in workplace.settings.gate.pin if task_id not in train]
     if unknown:

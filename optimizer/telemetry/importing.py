@@ -78,4 +78,5 @@ def _looks(value: Json) -> str:
     if isinstance(value, dict):
         keys = ", ".join(sorted(value)[:6])
         return f"an object with {keys[:100] or 'no keys'}"
-    return f"a {type(value).__name__}"
+    kinds = {list: "a list that is no conversation", str: "a text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")

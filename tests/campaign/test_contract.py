@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.campaign.contracting import missed_bounds
 from optimizer.cli.compose import Workplace
 from optimizer.domain.candidate import FileEdit, Proposal
 from optimizer.domain.errors import ConfigError
 from optimizer.domain.task import Score, Task
+from optimizer.gate.contract import Contract, Metric
+from optimizer.gate.pooled import pool
 from optimizer.ledger.digest import content_digest
 from optimizer.ledger.reader import LedgerReader
 from optimizer.propose.protocol import ProposalRequest
@@ -102,3 +105,12 @@ def test_a_metric_that_nobody_reports_is_refused_after_the_baseline_and_named(tm
         error = error.exceptions[0]
     assert "'nps' was measured on none of 16 validation runs" in str(error)
     assert "csat" in str(error)
+
+
+def test_bounds_that_the_harness_as_it_is_misses_are_said_at_the_start():
+    contract = Contract(
+        metrics=(Metric(name="success", floor=0.9), Metric(name="usd", direction="minimize", ceiling=9))
+    )
+    pooled = pool({}, contract, {"t": ({"usd": 1.0},)})
+    (said,) = missed_bounds(contract, pooled, 0.4)
+    assert said.startswith("[contract] floor 0.9 of success is missed by the harness as it is (0.4)")

@@ -156,3 +156,26 @@ def test_an_existing_folder_is_not_written_over(harness: Harness):
     said = hone("init", str(harness.folder), cwd=harness.folder.parent)
     assert said.code == Exit.REPO
     assert "not an empty folder" in said.err
+
+
+def test_a_start_that_fails_for_want_of_a_sandbox_leaves_the_name_free(harness: Harness):
+    said = harness.hone("run", "--sandbox", "docker", env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+    assert said.code == Exit.SANDBOX
+    assert "no docker daemon answers" in said.err
+    assert not list(harness.folder.glob(".hone/*/ledger.sqlite"))
+
+
+def test_the_doctor_sees_a_broken_taxonomy_and_a_slip_in_a_metric(harness: Harness):
+    text = (harness.folder / "campaign.toml").read_text()
+    harness.write("campaign.toml", text + '[mining]\ntaxonomy = "t.toml"\n[[contract.metric]]\nname = "sucess"\n')
+    harness.write("t.toml", 'foo = "bar"\n')
+    harness.commit()
+    said = harness.hone("doctor")
+    assert said.code == Exit.CHECK_FAILED
+    assert "FAIL  taxonomy" in said.out + said.err
+    assert "did you mean 'success'?" in said.out + said.err
+
+
+def test_a_number_may_bear_the_sign_it_is_shown_with(harness: Harness):
+    assert "no campaign" in harness.hone("clusters", "k3").err
+    assert "'x3' is not a number such as 3 or k3" in harness.hone("clusters", "x3").err

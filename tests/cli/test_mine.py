@@ -124,3 +124,11 @@ def test_control_characters_of_a_trace_do_not_reach_the_terminal(tmp_path):
     evil = [LOST[0], LOST[1], LOST[2] | {"content": "Error: \x1b[2Junknown tool x"}, *LOST[3:]]
     write(tmp_path, "log.jsonl", {"messages": evil, "passed": False})
     assert "\x1b" not in hone("mine", "log.jsonl", cwd=tmp_path).out
+
+
+def test_a_file_in_place_of_the_output_folder_is_refused_before_anything_is_read(traces):
+    (traces.parent / "out").write_text("")
+    said = hone("mine", "traces", "-o", "out", cwd=traces.parent)
+    assert said.code == Exit.USAGE
+    assert "out is a file" in said.err
+    assert said.out == ""

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import click
 
-from optimizer.cli.options import with_campaign, with_folder, with_json
+from optimizer.cli.options import Numbered, with_campaign, with_folder, with_json
 from optimizer.cli.terminal import tell
 from optimizer.domain.errors import LedgerError
 
 
 @click.command()
-@click.argument("cluster", type=click.IntRange(1), required=False)
+@click.argument("cluster", type=Numbered("k"), required=False)
 @with_folder
 @with_campaign
 @with_json
 def command(cluster: int | None, folder: Path, campaign: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
-    """All failure clusters, the most pressing first; or one, by its number, with its life and evidence.
+    """All failure clusters, the most pressing first; or one, 3 or k3, with its life and evidence.
 
     `solved` is the share of its failures that accepted edits have solved. A cluster that was merged into another keeps
     its number and history.

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from optimizer.cli.options import with_campaign, with_folder, with_json
+from optimizer.cli.options import Numbered, with_campaign, with_folder, with_json
 from optimizer.cli.terminal import tell
 from optimizer.domain.errors import LedgerError
 
 
 @click.command()
-@click.argument("candidates", type=click.IntRange(1), nargs=-1, required=True)
+@click.argument("candidates", type=Numbered("#"), nargs=-1, required=True)
 @click.option("--onto", metavar="BRANCH", help="Branch that must be checked out; default: the one that is.")
 @click.option("--force", is_flag=True, help="Also pick commits that change .gitattributes or .gitmodules.")
 @with_folder

@@ -20,8 +20,10 @@ def command(folder: Path, sandbox: str | None, as_json: bool) -> None:  # noqa: 
     refs/hone/<campaign>/rejected/. Your branch and files are not touched. Ctrl-C is safe: `hone resume` goes on.
     """
     from optimizer.cli.compose import open_workplace
-    from optimizer.cli.running import conduct
+    from optimizer.cli.running import conduct, require_ready
     from optimizer.cli.session import begin
 
     workplace = open_workplace(folder, sandbox=sandbox)
+    if not (workplace.ledger_folder / "ledger.sqlite").exists():
+        require_ready(workplace)
     conduct(workplace, begin(workplace), as_json=as_json)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from optimizer.cli.options import with_campaign, with_folder, with_json
+from optimizer.cli.options import Numbered, with_campaign, with_folder, with_json
 from optimizer.cli.terminal import tell
 from optimizer.domain.errors import LedgerError
 
 
 @click.command()
-@click.argument("candidate", type=click.IntRange(1))
+@click.argument("candidate", type=Numbered("#"))
 @with_folder
 @with_campaign
 @with_json
