@@ -75,8 +75,12 @@ class Workshop:
         """
         reservation = self._budget.reserve(Spend(candidates=1) + self._brief.worst_case)
         record = self._ledger.proposal(n)
+        is_anothers = record is not None and (record.batch, record.cluster_id) != (batch, cluster.id)
+        if is_anothers:  # candidate n was offered for a later cluster, so this one was asked in vain
+            record = None
         try:
-            record = record or await self._asked(n, batch, parent, cluster, failures)
+            if record is None and not is_anothers:
+                record = await self._asked(n, batch, parent, cluster, failures)
         finally:
             self._budget.settle(reservation, Spend() if record is None else _spend(record.usage))
         if record is None:

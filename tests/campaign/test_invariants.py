@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.domain.candidate import Proposal
 from optimizer.domain.errors import BenchmarkError, LedgerError
 from optimizer.domain.json import content_hash
 from optimizer.domain.task import Task
@@ -20,9 +21,10 @@ from optimizer.ledger.digest import content_digest, content_rows
 from optimizer.ledger.ledger import Ledger
 from optimizer.ledger.reader import LedgerReader
 from optimizer.ledger.views import CandidateFilter
+from optimizer.propose.protocol import ProposalRequest
 from tests.campaign.conftest import Finished
 from tests.campaign.session_of import run
-from tests.campaign.toy import CANARY, Toy, ToyBenchmark, ToyEnvironment, git, make_toy
+from tests.campaign.toy import CANARY, Toy, ToyBenchmark, ToyEnvironment, ToyProposer, git, make_toy
 
 ROOT = Path(__file__).parents[2]
 
@@ -221,6 +223,29 @@ def test_resuming_a_finished_campaign_pays_nothing_and_changes_nothing(finished:
     assert again.model.bill == []
     assert again.proposer.n_asked == 0
     assert content_digest(finished.toy.ledger_folder) == digest
+
+
+class PickyProposer(ToyProposer):
+    """Has nothing to offer for some clusters at some times, and something for the next."""
+
+    async def propose(self, request: ProposalRequest) -> Proposal | None:
+        if (request.cluster.id + len(request.tried)) % 2:
+            return None
+        return await super().propose(request)
+
+
+def test_a_campaign_in_which_clusters_were_asked_in_vain_is_resumed_as_it_was(tmp_path):
+    toy = make_toy(tmp_path / "harness")
+    toy.proposer = PickyProposer()
+    ending = run(toy)
+    digest = content_digest(toy.ledger_folder)
+    with reader_of(toy) as reader:
+        n_asked_for = len({row.cluster_id for row in reader.candidates()})
+    assert n_asked_for > 1
+    again = Toy(toy.folder)
+    again.proposer = PickyProposer()
+    assert run(again) == ending
+    assert content_digest(toy.ledger_folder) == digest
 
 
 def test_i8_no_process_mount_or_temporary_folder_outlives_the_campaign(finished: Finished):
