@@ -30,6 +30,7 @@ def percent(value: float | None) -> str:
 def status_lines(status: StatusView) -> Iterator[str]:
     """A campaign at a glance."""
     header, counts = status.header, status.counts
+    word = "running" if status.state in {"running", "stale"} else "left unjudged by the end"
     simulated = "  (SIMULATED model: every figure below is simulated)" if header.is_simulated else ""
     yield f"{header.campaign}: {status.state}{simulated}"
     if status.end_code:
@@ -48,7 +49,7 @@ def status_lines(status: StatusView) -> Iterator[str]:
         yield from _wrapped("  val wear    ", crowd)
     yield (
         f"  candidates  {counts.total}: {counts.accepted} accepted, {counts.rejected + counts.refused} rejected"
-        f" ({counts.refused} refused unpaid), {counts.inconclusive} inconclusive, {counts.running} running"
+        f" ({counts.refused} refused unpaid), {counts.inconclusive} inconclusive, {counts.running} {word}"
     )
     states = ", ".join(f"{n} {state}" for state, n in status.clusters) or "none"
     yield f"  clusters    {sum(n for _, n in status.clusters)}: {states}"
