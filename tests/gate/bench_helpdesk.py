@@ -1,6 +1,6 @@
 """Whole campaigns on helpdesk with the simulated model: the default rule beside `published`, and A/A campaigns.
 
-`python -m tests.gate.bench_helpdesk [--seeds 20] [--rollouts 600] [--first 500] [--keep FILE]`. Per seed the same harness, tasks,
+`python -m tests.gate.bench_helpdesk [--seeds 20] [--rollouts 600] [--keep FILE]`. Per seed the same harness, tasks,
 model, playbook and number of rollouts; truth is the pass rate of base and heads on val, replayed with luck no decision
 has seen (the same luck for the three of them). In an A/A campaign every edit adds a comment to agent.py, and luck is
 not shared between versions, so that candidate and trunk differ by luck alone. `--check` compares one campaign with the
@@ -278,6 +278,8 @@ def compared(rows: Sequence[Row]) -> Iterable[tuple[str, tuple[float, float]]]:
         yield f"{rule}: judged", mean_se([row.told.n_judged for row in own])
         yield f"{rule}: rollouts", mean_se([row.told.n_rollouts for row in own])
         yield f"{rule}: rollouts ended by a cap", mean_se([row.told.n_capped for row in own])
+    bases = [by["trial", seed] for seed in seeds]
+    yield "base: claim - true val, points", mean_se([100 * (row.told.base_claim - row.true_base) for row in bases])
     gaps = [by["trial", seed].gain - by["published", seed].gain for seed in seeds]
     yield "trial - published, same seed: true gain, points", mean_se(gaps)
 
