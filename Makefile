@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 HONE := $(VENV)/bin/hone
 
-.PHONY: demo docs test lint types contracts tests test-slow bench-sandbox bench-gateway bench-mining bench-gate setup clean
+.PHONY: demo docs test lint types contracts tests test-slow bench-sandbox bench-gateway bench-mining bench-gate bench-campaign setup clean
 
 demo: setup
 	@$(HONE) demo
@@ -51,6 +51,10 @@ bench-mining: setup
 # About two minutes; GATE="--full", "--calibration" or "--knobs" for the rest of what docs/gate.md shows.
 bench-gate: setup
 	@$(VENV)/bin/python -m tests.gate.bench_gate $(GATE)
+
+# Whole campaigns on helpdesk: an hour or two of CPU. CAMPAIGN="--seeds 2" for a look, "--check" against the sandbox.
+bench-campaign: setup
+	@$(VENV)/bin/python -m tests.gate.bench_helpdesk $(CAMPAIGN)
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
