@@ -241,6 +241,7 @@ def checked(plan: Plan) -> dict[str, object]:
         "rollouts": len(one),
         "same rollouts": one.keys() == other.keys(),
         "different outcomes": sum(one[key] != other.get(key) for key in one),
+        "decisions": len(there.reasons),
         "same decisions": there.reasons == here.reasons,
         "same estimate": there.claim == here.claim,
     }
