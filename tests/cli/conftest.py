@@ -68,7 +68,7 @@ def harness(tmp_path) -> Harness:
     made = hone("init", str(folder), "--seed", "5", cwd=tmp_path)
     assert made.code == 0, made.err
     made_harness = Harness(folder)
-    made_harness.replace("campaign.toml", "rollouts = 4000", "rollouts = 400")
+    made_harness.replace("campaign.toml", "rollouts = 4000", "rollouts = 150")
     made_harness.replace("campaign.toml", "wall_s = 60.0", "wall_s = 8.0")
     made_harness.commit()
     return made_harness

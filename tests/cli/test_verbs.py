@@ -39,6 +39,7 @@ def test_a_new_user_comes_from_an_empty_folder_to_a_picked_commit(harness: Harne
     assert estimate["is_simulated"]
 
     harness.replace("campaign.toml", "candidates = 40", "candidates = 2")
+    harness.replace("campaign.toml", "rollouts = 150", "rollouts = 400")
     harness.commit()
     ran = harness.hone("run", "--json")
     assert ran.code == 0, ran.err
