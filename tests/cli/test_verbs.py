@@ -68,6 +68,7 @@ def test_a_new_user_comes_from_an_empty_folder_to_a_picked_commit(harness: Harne
     assert "(cherry picked from commit" in harness.git("log", "-1", "--format=%B")
 
 
+@pytest.mark.slow
 def test_replay_estimates_a_commit_without_touching_the_campaign(harness: Harness):
     said = harness.hone("replay", "HEAD", "--split", "train", "--trials", "2", "--json")
     assert said.code == 0, said.err
