@@ -34,7 +34,7 @@ def read(path) -> tuple[list[ImportedRun], list[Problem]]:
         (b"[" * 100 + b"]" * 100, "nested deeper"),
         (b'{"messages": [1e999]}', "beyond the range"),
         (b'{"messages": [' + b"9" * 5000 + b"]}", "not JSON"),
-        (b"17", "no format that is known: a int"),
+        (b"17", "no format that is known: a number"),
         (b'{"a": 1, "b": 2}', "no format that is known: an object with a, b"),
         (b'{"messages": []}', "no list of messages"),
         (b'{"messages": [{"role": "wizard", "content": ""}]}', "message 0: role"),
